@@ -1,0 +1,266 @@
+"""Play one episode from a state to its end.
+
+Invariants: every play ends in exactly one outcome; the failures of providers, tools and time end here as a `Failure` (the one error
+boundary), our own bugs do not; a state is never changed, so any number of plays may start from one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Generic, TypeVar
+
+from rollouts.episode import (
+    AssistantMessage,
+    Briefing,
+    Conversation,
+    Draft,
+    Episode,
+    Failure,
+    Finished,
+    Outcome,
+    Review,
+    Step,
+    StopReason,
+    Task,
+    ToolMessage,
+    UserMessage,
+)
+from rollouts.errors import FailureKind, RolloutError
+from rollouts.identity import action_key, conversation_key, digest
+from rollouts.meter import Meter, SpendCounter
+from rollouts.protocols import Cast, Clock, Environment
+from rollouts.seeds import derive_seed
+from rollouts.supervision import Accepted, Supervision, propose, step_kind
+
+S = TypeVar("S")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaySettings:
+    supervision: Supervision
+    turn_limit: int
+    # actor steps of a trajectory, its shared prefix included
+    episode_timeout_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State(Generic[S]):
+    """Everything an episode needs to go on. A fork is a second reference to one of these."""
+
+    environment: S
+    conversation: Conversation
+    conversation_key: bytes
+    step: int
+    # index of the step to be taken next
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a play stands in its tree; its seeds derive from here."""
+
+    path: str
+    user_path: str
+    # siblings of a fork share it per rollout, so that they meet the same user (paired chance)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Played(Generic[S]):
+    episode: Episode
+    states: tuple[State[S], ...]
+    # states[i] is the state that episode.steps[i] was taken in
+
+
+class Player(Generic[S]):
+    """Plays episodes of one work item."""
+
+    def __init__(
+        self,
+        environment: Environment[S],
+        *,
+        task: Task,
+        cast: Cast,
+        seed: int,
+        settings: PlaySettings,
+        meter: Meter,
+        clock: Clock,
+        should_stop: Callable[[], bool],
+    ) -> None:
+        """`should_stop` is asked before every step; once true, live episodes end as truncated by the budget."""
+        self.environment = environment
+        self.briefing: Briefing = environment.briefing(task)
+        self.cast = cast
+        self._task = task
+        self._seed = seed
+        self._settings = settings
+        self._meter = meter
+        self._clock = clock
+        self._should_stop = should_stop
+
+    def seed(self, place: str, step: int, role: str, attempt: int = 0) -> int:
+        """The seed of one LLM call."""
+        return derive_seed(self._seed, self._task.task_id, place, step, role, attempt)
+
+    def state_key(self, state: State[S]) -> bytes:
+        """16 bytes, equal for equal states wherever they arise."""
+        return digest(self.environment.key(state.environment), state.conversation_key)
+
+    async def trunk(self, place: Place) -> Played[S]:
+        """Play from the beginning: the user opens."""
+        spending = SpendCounter(self._meter.spending)
+        start = State(environment=self.environment.initial(self._task), conversation=(), conversation_key=b"", step=0)
+        return await self._bounded(place, start, spending, opens=True, forced=None)
+
+    async def branch(self, place: Place, start: State[S], forced: Draft) -> Played[S]:
+        """Play from a fork: the action there is given, everything after it is the actor's."""
+        return await self._bounded(place, start, SpendCounter(self._meter.spending), opens=False, forced=forced)
+
+    async def _bounded(
+        self, place: Place, start: State[S], spending: SpendCounter, *, opens: bool, forced: Draft | None
+    ) -> Played[S]:
+        began = self._clock()
+        run = _Run(self, place, start, spending, forced)
+        outcome: Outcome
+        try:
+            async with asyncio.timeout(self._settings.episode_timeout_s):
+                outcome = await run.to_end(opens=opens)
+        except TimeoutError:
+            limit = self._settings.episode_timeout_s
+            outcome = Failure(kind=FailureKind.TIMEOUT, message=f"the episode outlived its {limit:g} s")
+        except RolloutError as error:
+            if error.fatal:
+                raise
+            outcome = Failure(kind=error.kind, message=str(error))
+        episode = Episode(
+            path=place.path,
+            opening=run.opening,
+            steps=tuple(run.steps),
+            outcome=outcome,
+            spend=spending.spend(),
+            duration_s=self._clock() - began,
+        )
+        return Played(episode=episode, states=tuple(run.states))
+
+    @property
+    def settings(self) -> PlaySettings:
+        return self._settings
+
+    @property
+    def stopping(self) -> bool:
+        return self._should_stop()
+
+
+class _Run(Generic[S]):
+    """One play under way. LIVE → ended by `to_end` or by an exception; what was played until then stays readable."""
+
+    def __init__(
+        self, player: Player[S], place: Place, start: State[S], spending: SpendCounter, forced: Draft | None
+    ) -> None:
+        self.opening: Conversation = ()
+        self.steps: list[Step] = []
+        self.states: list[State[S]] = []
+        self._player = player
+        self._place = place
+        self._state = start
+        self._spending = spending
+        self._forced = forced
+
+    async def to_end(self, *, opens: bool) -> Finished:
+        stop = await self._open() if opens else None
+        while stop is None:
+            if self._player.stopping:
+                return Finished(stop=StopReason.BUDGET, reward=None)
+            if self._state.step >= self._player.settings.turn_limit:
+                stop = StopReason.TURN_LIMIT
+            else:
+                stop = await self._step()
+        state = self._state
+        reward = self._player.environment.reward(state.environment, state.conversation, stop)
+        return Finished(stop=stop, reward=reward)
+
+    async def _open(self) -> StopReason | None:
+        message, stop = await self._user_turn(self._state.conversation, step=0, role="opening")
+        self.opening = (message,)
+        self._state = State(
+            environment=self._state.environment,
+            conversation=self.opening,
+            conversation_key=conversation_key(b"", self.opening),
+            step=0,
+        )
+        return stop
+
+    async def _step(self) -> StopReason | None:
+        state = self._state
+        forced, self._forced = self._forced, None
+        accepted = Accepted(draft=forced, reviews=()) if forced is not None else await self._propose(state)
+        draft = accepted.draft
+        said = AssistantMessage(text=draft.text, tool_calls=draft.tool_calls)
+        environment = state.environment
+        added: Conversation
+        if draft.tool_calls:
+            environment, results, stop = self._execute(environment, draft)
+            added = (said, *results)
+        else:
+            answer, stop = await self._user_turn((*state.conversation, said), step=state.step, role="user")
+            added = (said, answer)
+        self._record(state, accepted.reviews, draft, added, forced=forced is not None)
+        self._state = State(
+            environment=environment,
+            conversation=state.conversation + added,
+            conversation_key=conversation_key(state.conversation_key, added),
+            step=state.step + 1,
+        )
+        return stop
+
+    async def _propose(self, state: State[S]) -> Accepted:
+        player = self._player
+        return await propose(
+            player.cast,
+            state.conversation,
+            player.briefing,
+            supervision=player.settings.supervision,
+            seed_for=partial(player.seed, self._place.path, state.step),
+            spending=self._spending,
+        )
+
+    def _execute(self, environment: S, draft: Draft) -> tuple[S, Conversation, StopReason | None]:
+        results: list[ToolMessage] = []
+        for call in draft.tool_calls:
+            transition = self._player.environment.apply(environment, call)
+            environment = transition.state
+            results.append(
+                ToolMessage(
+                    call_id=call.call_id, name=call.name, content=transition.content, is_error=transition.is_error
+                )
+            )
+            if transition.stop is not None:
+                return environment, tuple(results), transition.stop
+        return environment, tuple(results), None
+
+    async def _user_turn(
+        self, conversation: Conversation, *, step: int, role: str
+    ) -> tuple[UserMessage, StopReason | None]:
+        player = self._player
+        seed = player.seed(self._place.user_path, step, role)
+        draft = await player.cast.user.act(conversation, player.briefing, seed=seed)
+        self._spending.add("user", draft.usage)
+        return UserMessage(text=draft.text), player.environment.user_stop(draft.text)
+
+    def _record(
+        self, state: State[S], reviews: tuple[Review, ...], draft: Draft, added: Conversation, *, forced: bool
+    ) -> None:
+        self.states.append(state)
+        self.steps.append(
+            Step(
+                index=state.step,
+                state_key=self._player.state_key(state),
+                action=draft,
+                action_key=action_key(draft),
+                kind=step_kind(draft, self._player.briefing),
+                forced=forced,
+                reviews=reviews,
+                added=added,
+            )
+        )

@@ -1,0 +1,177 @@
+"""The seams. Small protocols; everything else is an implementation, and each has one conformance suite in tests/conformance/."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from rollouts.episode import (
+    Approve,
+    Briefing,
+    Conversation,
+    Draft,
+    Reward,
+    StopReason,
+    Task,
+    ToolCall,
+    Usage,
+    Verdict,
+)
+from rollouts.receipt import PoolEvent, Progress, Receipt, WorkItem
+from rollouts.tree import Tree
+
+S = TypeVar("S")
+
+
+# -- environment ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """Which environment made a row."""
+
+    source: str
+    # the package the tools and tasks come from
+    version: str
+    data_hash: str
+    # of the domain's database and tasks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transition(Generic[S]):
+    state: S
+    content: str
+    # what the tool answered, as the actor reads it
+    is_error: bool = False
+    stop: StopReason | None = None
+
+
+class Environment(Protocol[S]):
+    """Pure functions over an immutable state of type S: a fork is a reference, and two branches can never touch each other.
+
+    One object serves one domain in one process and may hold caches; no method changes what another call can observe.
+    """
+
+    @property
+    def provenance(self) -> Provenance: ...
+
+    def tasks(self, split: str) -> Sequence[Task]:
+        """The split's tasks in the benchmark's order. UsageError names the splits when `split` is none of them."""
+
+    def briefing(self, task: Task) -> Briefing: ...
+
+    def initial(self, task: Task) -> S: ...
+
+    def apply(self, state: S, call: ToolCall) -> Transition[S]:
+        """Execute one call. What the tool refuses (unknown tool, bad arguments) is an observation with `is_error`."""
+
+    def user_stop(self, text: str) -> StopReason | None:
+        """Whether the simulated user's message ends the episode (its stop tokens are the environment's)."""
+
+    def reward(self, state: S, conversation: Conversation, stop: StopReason) -> Reward:
+        """The return of a trajectory that ended in `state`. Changes nothing; equal arguments, equal answer."""
+
+    def key(self, state: S) -> bytes:
+        """Equal keys exactly when the states are equal in everything a tool or the reward can see."""
+
+    def dump(self, state: S) -> bytes: ...
+
+    def load(self, data: bytes) -> S:
+        """Inverse of `dump`, in any process with the same provenance."""
+
+
+# -- those who speak --------------------------------------------------------------------------------------------------
+
+
+class Policy(Protocol):
+    """An actor or a simulated user: what to do next, given the conversation. Both are chat policies over one client.
+
+    Raises RolloutError when no answer can be had.
+    """
+
+    async def act(
+        self, conversation: Conversation, briefing: Briefing, *, seed: int, feedback: Sequence[str] = ()
+    ) -> Draft:
+        """`feedback`: what the critic said of this turn's earlier drafts, oldest first (always empty for a user)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """One draft to judge."""
+
+    conversation: Conversation
+    briefing: Briefing
+    draft: Draft
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    verdict: Verdict | None
+    # None: the answer could not be parsed
+    usage: Usage
+
+
+class Critic(Protocol):
+    async def judge(self, questions: Sequence[Question]) -> Sequence[Judgement]:
+        """One judgement for each question, in order."""
+
+
+class NoCritic:
+    """The null critic: approves everything, calls nobody."""
+
+    async def judge(self, questions: Sequence[Question]) -> Sequence[Judgement]:
+        return [Judgement(verdict=Approve(), usage=Usage()) for _ in questions]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cast:
+    """Who plays one task."""
+
+    actor: Policy
+    user: Policy
+    critic: Critic
+
+
+class Casting(Protocol):
+    def cast(self, task: Task) -> Cast:
+        """Stand-ins are made for their task; chat policies are the same for every task."""
+
+    async def close(self) -> None:
+        """Give back connections and engines."""
+
+
+# -- where work runs --------------------------------------------------------------------------------------------------
+
+
+class Clock(Protocol):
+    def __call__(self) -> float:
+        """Seconds, monotonic."""
+
+
+class WorkerPool(Protocol):
+    """Runs work items somewhere. Every launched item leads to exactly one event unless the pool is closed first."""
+
+    async def launch(self, item: WorkItem) -> None:
+        """Hand the item to a worker; returns at once."""
+
+    def events(self) -> AsyncIterator[PoolEvent]:
+        """What became of the launched items, in order of arrival. Ends when the pool is closed."""
+
+    async def progress(self) -> Progress:
+        """What the workers have done so far, unsettled work included."""
+
+    async def drain(self) -> None:
+        """Ask every worker to start no further LLM call: live episodes end as truncated (StopReason.BUDGET)."""
+
+    async def close(self) -> None:
+        """Stop the workers; unsettled items are abandoned and produce no event."""
+
+
+# -- where results go -------------------------------------------------------------------------------------------------
+
+
+class TreeSink(Protocol):
+    def write(self, tree: Tree) -> Receipt:
+        """Publish the tree's rows, all tables at once, exactly once however often it is called. Blocking; called off the loop."""

@@ -1,0 +1,103 @@
+"""What one worker does with a work item: grow its tree, publish its rows, hand back the receipt.
+
+The plain class inside every worker shell (local task or Ray actor). `run` never raises for a failed item: it returns the event.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Generic, Protocol, TypeVar
+
+from rollouts.branching import ForkPolicy
+from rollouts.episode import Failure
+from rollouts.errors import DataError, FailureKind, RolloutError
+from rollouts.explore import explore
+from rollouts.meter import Meter
+from rollouts.play import Player, PlaySettings
+from rollouts.protocols import Casting, Clock, Environment, TreeSink
+from rollouts.receipt import Failed, PoolEvent, Progress, Settled, WorkItem
+
+S = TypeVar("S")
+_log = logging.getLogger(__name__)
+
+
+class Worker(Protocol):
+    """What a pool runs."""
+
+    async def run(self, item: WorkItem) -> PoolEvent: ...
+
+    def progress(self) -> Progress: ...
+
+    def drain(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+class WorkerRecipe(Protocol):
+    """A picklable description of a worker; heavy things are built where it will run."""
+
+    def build(self) -> Worker: ...
+
+
+class TreeWorker(Generic[S]):
+    def __init__(
+        self,
+        environment: Environment[S],
+        *,
+        casting: Casting,
+        policy: ForkPolicy,
+        settings: PlaySettings,
+        sink: TreeSink,
+        clock: Clock,
+        live_episodes: int,
+    ) -> None:
+        """`live_episodes`: how many may be under way at once, over all trees of this worker."""
+        self._environment = environment
+        self._casting = casting
+        self._policy = policy
+        self._settings = settings
+        self._sink = sink
+        self._clock = clock
+        self._slots = asyncio.Semaphore(live_episodes)
+        self._meter = Meter()
+        self._draining = False
+
+    async def run(self, item: WorkItem) -> PoolEvent:
+        """Settled, or Failed with what went wrong; a bug of ours fails this item alone and is logged with its trace."""
+        try:
+            return await self._run(item)
+        except RolloutError as error:
+            failure = Failure(kind=error.kind, message=str(error), fatal=error.fatal)
+            return Failed(item_id=item.item_id, failure=failure, retryable=not error.fatal)
+        except DataError as error:
+            failure = Failure(kind=FailureKind.INFRASTRUCTURE, message=str(error))
+            return Failed(item_id=item.item_id, failure=failure, retryable=True)
+        except Exception as error:  # noqa: BLE001 - the shell's boundary: one item's bug must not end the others
+            _log.exception("item %s (task %s) hit a bug", item.item_id, item.task.task_id)
+            failure = Failure(kind=FailureKind.BUG, message=f"{type(error).__name__}: {error}")
+            return Failed(item_id=item.item_id, failure=failure, retryable=False)
+
+    async def _run(self, item: WorkItem) -> Settled:
+        meter = Meter(self._meter)
+        player = Player(
+            self._environment,
+            task=item.task,
+            cast=self._casting.cast(item.task),
+            seed=item.seed,
+            settings=self._settings,
+            meter=meter,
+            clock=self._clock,
+            should_stop=lambda: self._draining,
+        )
+        tree = await explore(item, player, policy=self._policy, meter=meter, slots=self._slots)
+        return Settled(receipt=await asyncio.to_thread(self._sink.write, tree))
+
+    def progress(self) -> Progress:
+        return self._meter.progress()
+
+    def drain(self) -> None:
+        self._draining = True
+
+    async def close(self) -> None:
+        await self._casting.close()
