@@ -1,0 +1,85 @@
+"""Values and labels from counts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from labeling.labels import label_actions
+from labeling.records import ActionValue
+from rollouts.estimates import jeffreys_interval
+from tests.toy import press
+
+LEVEL = 0.8
+
+
+def _value(index: int, successes: int, n: int) -> ActionValue:
+    interval = jeffreys_interval(successes, n, level=LEVEL)
+    return ActionValue(
+        fork_path="t0.s1",
+        episode_path="t0",
+        step=1,
+        state_key=b"s" * 16,
+        action_index=index,
+        action_key=bytes([index]) * 16,
+        action=press(str(index)),
+        kind="write",
+        multiplicity=1,
+        draws=3,
+        n=n,
+        successes=successes,
+        failures=0,
+        mean=interval.mean if n else None,
+        lower=interval.lower,
+        upper=interval.upper,
+        level=LEVEL,
+        origin="forced",
+        stop_reason="fixed_count",
+    )
+
+
+@pytest.mark.parametrize(
+    ("counts", "labels"),
+    [
+        ([(0, 8), (8, 8)], [("revise", "better_sibling"), ("approve", "near_certain")]),
+        ([(0, 8), (0, 8)], [("abstain", "hopeless"), ("abstain", "hopeless")]),
+        ([(4, 8), (4, 8)], [("abstain", "undecided"), ("abstain", "undecided")]),
+        ([(4, 8)], [("abstain", "no_sibling")]),
+        ([(8, 8)], [("approve", "near_certain")]),
+        ([(30, 60), (0, 60)], [("approve", "no_better_sibling"), ("revise", "better_sibling")]),
+        ([(0, 0), (8, 8)], [("abstain", "no_evidence"), ("approve", "near_certain")]),
+        ([(8, 8), (0, 0)], [("approve", "near_certain"), ("abstain", "no_evidence")]),
+    ],
+)
+def test_the_rule_reads_the_intervals(counts: list[tuple[int, int]], labels: list[tuple[str, str]]) -> None:
+    values = [_value(index, *count) for index, count in enumerate(counts)]
+    assert [(label.label, label.reason) for label in label_actions(values, delta=0.2)] == labels
+
+
+def test_a_label_names_its_rival_and_the_gain_with_its_interval() -> None:
+    [bad, _] = label_actions([_value(0, 1, 8), _value(1, 8, 8)], delta=0.2)
+    assert (bad.label, bad.rival_index) == ("revise", 1)
+    assert bad.gain_mean == pytest.approx(7 / 8)
+    assert bad.gain_lower is not None
+    assert bad.gain_upper is not None
+    assert 0 < bad.gain_lower < 7 / 8 < bad.gain_upper <= 1
+
+
+@given(st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)), min_size=1, max_size=4), st.floats(0.05, 0.95))
+def test_no_fork_asks_to_revise_its_best_action(counts: list[tuple[int, int]], delta: float) -> None:
+    values = [_value(i, min(s, n), n) for i, (s, n) in enumerate(counts)]
+    labels = label_actions(values, delta=delta)
+    assert [label.action_index for label in labels] == [value.action_index for value in values]
+    known = [value for value in values if value.n]
+    if known:
+        best = max(known, key=lambda value: value.mean or 0.0)
+        assert labels[best.action_index].label != "revise"
+
+
+def test_forks_are_judged_apart() -> None:
+    other = replace(_value(0, 0, 8), fork_path="t0.s2")
+    labels = label_actions([_value(0, 8, 8), other], delta=0.2)
+    assert [label.label for label in labels] == ["approve", "abstain"]
