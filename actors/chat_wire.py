@@ -1,0 +1,53 @@
+"""What a chat policy asks and what it gets, the same for every protocol. Messages are OpenAI-shaped JSON, the common form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from rollouts.episode import JsonValue, ToolCall, Usage
+
+WireMessage: TypeAlias = "dict[str, JsonValue]"
+# {"role": …, "content": …}, with "tool_calls" or "tool_call_id"
+WireTool: TypeAlias = "dict[str, JsonValue]"
+ToolChoice: TypeAlias = Literal["auto", "none", "required"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatRequest:
+    messages: list[WireMessage]
+    tools: list[WireTool]
+    # empty: the model gets none
+    tool_choice: ToolChoice = "auto"
+    # has no effect without tools
+    seed: int | None = None
+    # None: not sent
+    temperature: float | None = None
+    # None: the endpoint's own
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MalformedCall:
+    """A tool call the model made and nobody can execute: its arguments are no JSON object, or its name is no name."""
+
+    name: str
+    raw_arguments: str
+    problem: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    text: str
+    tool_calls: tuple[ToolCall | MalformedCall, ...]
+    # in the model's order; call_id is "" where the endpoint gave none
+    reasoning: str
+    # kept apart from `text`, whether the endpoint did so or not
+    finish_reason: str
+    # the endpoint's word: "stop", "tool_calls", "length", "content_filter", …; "" when it gave none
+    usage: Usage
+    attempts: int = 1
+    # HTTP requests made for it
+
+
+class NoCompletion(ValueError):
+    """The endpoint said 200, but what it sent is no chat completion; asking again may help."""

@@ -1,0 +1,1 @@
+"""The chat client, its messages and policies, against a real HTTP server in its own process."""
