@@ -1,7 +1,8 @@
 """The vocabulary: what an episode is made of. Frozen, slotted, keyword-only; no behaviour beyond what a value can tell of itself.
 
-A conversation is an append-only tuple of messages as the *actor* sees it. The domain's policy text and tools are not
-part of it: they are the task's `Briefing`, stored once. A rejected draft is never part of it either.
+A conversation is an append-only tuple of everything that happened, in order. Each side sees its own part of it (`seen_by_actor`,
+`seen_by_user`): the tool calls of one side are hidden from the other. The domain's policy text and tools are not part of it: they
+are the task's `Briefing`, stored once. A rejected draft is never part of it either.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from rollouts.errors import FailureKind
 
 JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
 
+
+Side: TypeAlias = Literal["actor", "user"]
 
 # -- conversation -----------------------------------------------------------------------------------------------------
 
@@ -31,6 +34,8 @@ class ToolCall:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserMessage:
     text: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    # of a user that has tools of its own (dual control); the text is then empty
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,10 +50,32 @@ class ToolMessage:
     name: str
     content: str
     is_error: bool = False
+    side: Side = "actor"
+    # whose call it answers
 
 
 Message: TypeAlias = UserMessage | AssistantMessage | ToolMessage
 Conversation: TypeAlias = tuple[Message, ...]
+
+
+def seen_by_actor(conversation: Conversation) -> Conversation:
+    """What the actor knows: all but the user's own tool calls and their results."""
+    return tuple(
+        message
+        for message in conversation
+        if not (isinstance(message, UserMessage) and message.tool_calls)
+        and not (isinstance(message, ToolMessage) and message.side == "user")
+    )
+
+
+def seen_by_user(conversation: Conversation) -> Conversation:
+    """What the user knows: all but the actor's tool calls and their results."""
+    return tuple(
+        message
+        for message in conversation
+        if not (isinstance(message, AssistantMessage) and message.tool_calls)
+        and not (isinstance(message, ToolMessage) and message.side == "actor")
+    )
 
 
 # -- task -------------------------------------------------------------------------------------------------------------
@@ -85,6 +112,8 @@ class Briefing:
     tools: tuple[ToolSpec, ...]
     user_instructions: str
     # the simulated user's: guidelines and this task's scenario; never shown to the actor
+    user_tools: tuple[ToolSpec, ...] = ()
+    # of a user that can act on its own side of the world (dual control)
 
 
 # -- action -----------------------------------------------------------------------------------------------------------

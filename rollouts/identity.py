@@ -52,10 +52,10 @@ def _call_text(call: ToolCall) -> str:
 def _message_text(message: Message) -> str:
     match message:
         case UserMessage():
-            return "user:" + message.text
+            return "user:" + message.text + "".join("\x00" + _call_text(call) for call in message.tool_calls)
         case AssistantMessage():
             return "assistant:" + message.text + "".join("\x00" + _call_text(call) for call in message.tool_calls)
         case ToolMessage():
-            return f"tool:{message.name}:{message.is_error}:{message.content}"
+            return f"tool:{message.side}:{message.name}:{message.is_error}:{message.content}"
         case _:
             assert_never(message)

@@ -22,6 +22,7 @@ from rollouts.episode import (
     Finished,
     Outcome,
     Review,
+    Side,
     Step,
     StopReason,
     Task,
@@ -36,6 +37,9 @@ from rollouts.seeds import derive_seed
 from rollouts.supervision import Accepted, Supervision, propose, step_kind
 
 S = TypeVar("S")
+
+USER_CALLS_PER_TURN = 20
+# a simulated user that goes on calling its tools is stuck; the longest gold sequences between two messages are about ten
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,10 +185,9 @@ class _Run(Generic[S]):
         return Finished(stop=stop, reward=reward)
 
     async def _open(self) -> StopReason | None:
-        message, stop = await self._user_turn(self._state.conversation, step=0, role="opening")
-        self.opening = (message,)
+        environment, self.opening, stop = await self._user_turn(self._state, (), role="opening")
         self._state = State(
-            environment=self._state.environment,
+            environment=environment,
             conversation=self.opening,
             conversation_key=conversation_key(b"", self.opening),
             step=0,
@@ -200,11 +203,10 @@ class _Run(Generic[S]):
         environment = state.environment
         added: Conversation
         if draft.tool_calls:
-            environment, results, stop = self._execute(environment, draft)
+            environment, results, stop = self._execute(environment, draft, side="actor")
             added = (said, *results)
         else:
-            answer, stop = await self._user_turn((*state.conversation, said), step=state.step, role="user")
-            added = (said, answer)
+            environment, added, stop = await self._user_turn(state, (said,), role="user")
         self._record(state, accepted.reviews, draft, added, forced=forced is not None)
         self._state = State(
             environment=environment,
@@ -225,14 +227,18 @@ class _Run(Generic[S]):
             spending=self._spending,
         )
 
-    def _execute(self, environment: S, draft: Draft) -> tuple[S, Conversation, StopReason | None]:
+    def _execute(self, environment: S, draft: Draft, *, side: Side) -> tuple[S, Conversation, StopReason | None]:
         results: list[ToolMessage] = []
         for call in draft.tool_calls:
-            transition = self._player.environment.apply(environment, call)
+            transition = self._player.environment.apply(environment, call, side=side)
             environment = transition.state
             results.append(
                 ToolMessage(
-                    call_id=call.call_id, name=call.name, content=transition.content, is_error=transition.is_error
+                    call_id=call.call_id,
+                    name=call.name,
+                    content=transition.content,
+                    is_error=transition.is_error,
+                    side=side,
                 )
             )
             if transition.stop is not None:
@@ -240,13 +246,22 @@ class _Run(Generic[S]):
         return environment, tuple(results), None
 
     async def _user_turn(
-        self, conversation: Conversation, *, step: int, role: str
-    ) -> tuple[UserMessage, StopReason | None]:
-        player = self._player
-        seed = player.seed(self._place.user_path, step, role)
-        draft = await player.cast.user.act(conversation, player.briefing, seed=seed)
-        self._spending.add("user", draft.usage)
-        return UserMessage(text=draft.text), player.environment.user_stop(draft.text)
+        self, state: State[S], said: Conversation, *, role: str
+    ) -> tuple[S, Conversation, StopReason | None]:
+        """The user's answer to `said`; a user with tools may call some before it speaks."""
+        player, environment, added = self._player, state.environment, said
+        for attempt in range(USER_CALLS_PER_TURN + 1):
+            seed = player.seed(self._place.user_path, state.step, role, attempt)
+            draft = await player.cast.user.act(state.conversation + added, player.briefing, seed=seed)
+            self._spending.add("user", draft.usage)
+            if not draft.tool_calls:
+                return environment, (*added, UserMessage(text=draft.text)), player.environment.user_stop(draft.text)
+            environment, results, stop = self._execute(environment, draft, side="user")
+            added = (*added, UserMessage(text="", tool_calls=draft.tool_calls), *results)
+            if stop is not None:
+                return environment, added, stop
+        limit = f"the simulated user called tools {USER_CALLS_PER_TURN + 1} times in one turn without a word"
+        raise RolloutError(limit, kind=FailureKind.SIMULATOR)
 
     def _record(
         self, state: State[S], reviews: tuple[Review, ...], draft: Draft, added: Conversation, *, forced: bool

@@ -12,6 +12,7 @@ from rollouts.episode import (
     Conversation,
     Draft,
     Reward,
+    Side,
     StopReason,
     Task,
     ToolCall,
@@ -63,8 +64,8 @@ class Environment(Protocol[S]):
 
     def initial(self, task: Task) -> S: ...
 
-    def apply(self, state: S, call: ToolCall) -> Transition[S]:
-        """Execute one call. What the tool refuses (unknown tool, bad arguments) is an observation with `is_error`."""
+    def apply(self, state: S, call: ToolCall, *, side: Side = "actor") -> Transition[S]:
+        """Execute one call of one side. What the tool refuses (unknown tool, bad arguments) is an observation with `is_error`."""
 
     def user_stop(self, text: str) -> StopReason | None:
         """Whether the simulated user's message ends the episode (its stop tokens are the environment's)."""
@@ -86,6 +87,8 @@ class Environment(Protocol[S]):
 
 class Policy(Protocol):
     """An actor or a simulated user: what to do next, given the conversation. Both are chat policies over one client.
+
+    Each looks only at what its side sees (`rollouts.episode.seen_by_actor`, `seen_by_user`).
 
     Raises RolloutError when no answer can be had.
     """

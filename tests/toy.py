@@ -21,6 +21,7 @@ from rollouts.episode import (
     Draft,
     JsonValue,
     Reward,
+    Side,
     StopReason,
     Task,
     ToolCall,
@@ -67,7 +68,7 @@ class ToyEnvironment:
     def initial(self, task: Task) -> ToyState:
         return ToyState()
 
-    def apply(self, state: ToyState, call: ToolCall) -> Transition[ToyState]:
+    def apply(self, state: ToyState, call: ToolCall, *, side: Side = "actor") -> Transition[ToyState]:
         if call.name != "press":
             return Transition(state=state, content=f"no tool {call.name}", is_error=True)
         return Transition(state=ToyState((*state.pressed, str(call.arguments["button"]))), content="pressed")
