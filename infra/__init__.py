@@ -1,0 +1,1 @@
+"""The composition root: configuration, command line, job submission, display. Alone in seeing both `actors` and `storage`."""

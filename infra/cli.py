@@ -1,0 +1,251 @@
+"""`treeroll`: the command line. Names, options and exit codes are a contract that scripts rely on.
+
+Exit codes: 0 done; 1 failed; 2 wrong use; 3 stopped at a limit (resumable); 130 interrupted (resumable).
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from infra.config import RunConfig, as_override, load_config, overridden, parse_config
+from rollouts.errors import DataError, UsageError
+
+DEFAULT_ROOT = "data"
+
+app = typer.Typer(
+    name="treeroll",
+    help="Play customer-service episodes, fork them at their steps, and make training data for critics of LLM agents.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Config = Annotated[str, typer.Argument(help="A TOML file, or the bare name of a preset.", show_default=False)]
+Run = Annotated[
+    str | None, typer.Argument(help="The run's id; may be left out where the root holds one run.", show_default=False)
+]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", metavar="A.B=C", help="Override one setting; may be given again.")
+]
+Root = Annotated[str, typer.Option("--root", help="A directory, or s3://bucket/prefix.")]
+ConfigRoot = Annotated[
+    str | None, typer.Option("--root", help="Where to write; overrides storage.root.", show_default=False)
+]
+EndpointUrl = Annotated[
+    str, typer.Option("--endpoint-url", help="Of a server that speaks the S3 protocol.", show_default=False)
+]
+RunId = Annotated[str | None, typer.Option("--run-id", help="The run's name; overrides run.id.", show_default=False)]
+AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable.")]
+
+F = TypeVar("F", bound=Callable[..., int])
+
+
+def _command(function: F) -> F:
+    """Turn what a command raises into one line on standard error and the exit code of the contract."""
+
+    @functools.wraps(function)
+    def wrapped(*args: Any, **kwargs: Any) -> None:
+        try:
+            code = function(*args, **kwargs)
+        except UsageError as error:
+            code = _complain(error, 2)
+        except DataError as error:
+            code = _complain(error, 1)
+        except KeyboardInterrupt:
+            code = 130
+        except BrokenPipeError:
+            sys.stderr.close()
+            code = 0
+        raise typer.Exit(code)
+
+    return app.command()(wrapped)  # type: ignore[return-value]
+
+
+def _complain(error: Exception, code: int) -> int:
+    Console(stderr=True, soft_wrap=True).print(f"[red]error:[/red] {escape(str(error))}", highlight=False)
+    return code
+
+
+def _configured(config: str, overrides: list[str] | None, root: str | None) -> RunConfig:
+    chosen = [*(overrides or []), *([as_override("storage.root", root)] if root is not None else [])]
+    return load_config(config, overrides=chosen)
+
+
+# -- play -------------------------------------------------------------------------------------------------------------
+
+
+@_command
+def plan(
+    config: Config, set_: Set = None, root: ConfigRoot = None, run_id: RunId = None, as_json: AsJson = False
+) -> int:
+    """Say what a run would play, without playing or writing anything."""
+    from infra.forecast import forecast, forecast_rows
+    from infra.pipeline import open_environment
+    from infra.pipeline import plan as make_items
+
+    configured = _configured(config, set_, root)
+    items = make_items(configured, open_environment(configured))
+    told = forecast(configured, items, name=Path(config).stem, run_id=run_id)
+    if as_json:
+        print(json.dumps(told, indent=2))
+    else:
+        _print_rows(forecast_rows(told))
+    return 0
+
+
+@_command
+def run(config: Config, set_: Set = None, root: ConfigRoot = None, run_id: RunId = None) -> int:
+    """Play a configuration to its end. Typed again it goes on where it stopped; a finished run is left alone."""
+    configured = _configured(config, set_, root)
+    return _play(configured, name=Path(config).stem, run_id=run_id)
+
+
+@_command
+def resume(run: Run = None, root: Root = DEFAULT_ROOT, endpoint_url: EndpointUrl = "", set_: Set = None) -> int:
+    """Go on with a run from its stored configuration; `--set` may change limits, workers and the pool."""
+    from infra.runs import resolve_run
+    from storage.objects import open_store
+    from storage.runs import read_run
+
+    store = open_store(root, endpoint_url=endpoint_url)
+    record = read_run(store, resolve_run(store, run, root=root))
+    moved = [as_override("storage.root", root), as_override("storage.endpoint_url", endpoint_url)]
+    config = parse_config(overridden(record.config, [*(set_ or []), *moved]), source=f"run {record.run_id}")
+    return _play(config, name=record.run_id, run_id=record.run_id)
+
+
+def _play(config: RunConfig, *, name: str, run_id: str | None) -> int:
+    from infra.display import make_display
+    from infra.launch import play, prepare
+    from infra.outcome import print_outcome
+
+    prepared = prepare(config, name=name, run_id=run_id)
+    if not prepared.left:
+        print(f"run {prepared.run_id} is finished: {len(prepared.items)} of {len(prepared.items)} tasks; nothing to do")
+        return 0
+    print(
+        f"run {prepared.run_id}: {len(prepared.left)} of {len(prepared.items)} tasks to play, into {config.storage.root}"
+    )
+    ended = play(prepared, make_display(sys.stdout))
+    print_outcome(prepared, ended, sys.stdout)
+    return ended.exit_code
+
+
+@_command
+def submit(
+    config: Config,
+    address: Annotated[str, typer.Option("--address", help="Of the cluster's dashboard, such as http://head:8265.")],
+    set_: Set = None,
+    root: ConfigRoot = None,
+    run_id: RunId = None,
+    python: Annotated[
+        str, typer.Option("--python", help="The interpreter on the cluster that has treeroll.")
+    ] = "python",
+) -> int:
+    """Run a configuration as a job of a Ray cluster; stream its log and end with its exit code."""
+    from infra.submit import submit as submit_job
+
+    return submit_job(config, address=address, overrides=set_ or [], root=root, run_id=run_id, python=python)
+
+
+# -- look -------------------------------------------------------------------------------------------------------------
+
+
+@_command
+def status(run: Run = None, root: Root = DEFAULT_ROOT, endpoint_url: EndpointUrl = "", as_json: AsJson = False) -> int:
+    """How far a run has come, from what is published."""
+    from infra.outcome import status_rows
+    from infra.runs import read_status, resolve_run, status_record
+    from storage.objects import open_store
+
+    store = open_store(root, endpoint_url=endpoint_url)
+    record = status_record(read_status(store, resolve_run(store, run, root=root)), root)
+    if as_json:
+        print(json.dumps(record, indent=2))
+    else:
+        _print_rows(status_rows(record))
+    return 0
+
+
+@_command
+def verify(
+    target: Annotated[str | None, typer.Argument(metavar="[RUN|ROOT]", show_default=False)] = None,
+    root: Root = DEFAULT_ROOT,
+    endpoint_url: EndpointUrl = "",
+) -> int:
+    """Check every marker, part, checksum, row and reference of a run, or of all runs of a root; print the content hash."""
+    from infra.outcome import print_verification
+    from storage.objects import open_store
+    from storage.runs import list_runs
+    from storage.verify import verify_run
+
+    if target is not None and (target.startswith("s3://") or "/" in target or Path(target).is_dir()):
+        root, target = target, None
+    store = open_store(root, endpoint_url=endpoint_url)
+    runs = [target] if target is not None else list_runs(store)
+    if not runs:
+        raise UsageError(f"no run at {root}; give the root that `treeroll run` wrote to")
+    reports = [verify_run(store, run_id) for run_id in runs]
+    print_verification(reports, sys.stdout)
+    return 1 if any(report.problems for report in reports) else 0
+
+
+@_command
+def export(
+    run: Run = None,
+    format_: Annotated[str, typer.Option("--format", help="critic-sft or values.")] = "critic-sft",
+    out: Annotated[str, typer.Option("--out", help="A directory or s3:// URI for the dataset.")] = "",
+    root: Root = DEFAULT_ROOT,
+    endpoint_url: EndpointUrl = "",
+    validation_share: Annotated[float, typer.Option(help="Share of tasks kept for validation.")] = 0.1,
+) -> int:
+    """Make a dataset for fine-tuning from a run's published rows."""
+    from infra.outcome import export_rows
+    from infra.runs import resolve_run
+    from storage.export import export as export_run
+    from storage.objects import open_store
+
+    run_id = resolve_run(open_store(root, endpoint_url=endpoint_url), run, root=root)
+    target = out or f"{root.rstrip('/')}/datasets/{run_id}/{format_}"
+    report = export_run(
+        root, run_id, fmt=format_, out=target, endpoint_url=endpoint_url, validation_share=validation_share
+    )
+    _print_rows(export_rows(report))
+    return 0
+
+
+@_command
+def doctor(root: ConfigRoot = None, endpoint_url: EndpointUrl = "", as_json: AsJson = False) -> int:
+    """What is installed, what would run where, and whether the root keeps its promises."""
+    from infra.doctor import doctor as examine
+    from infra.doctor import doctor_json, doctor_table, healthy
+
+    checks = examine(root, endpoint_url)
+    if as_json:
+        print(doctor_json(checks))
+    else:
+        Console().print(doctor_table(checks))
+    return 0 if healthy(checks) else 1
+
+
+def _print_rows(rows: list[tuple[str, str]]) -> None:
+    width = max(len(heading) for heading, _ in rows)
+    for heading, text in rows:
+        print(f"{heading:<{width}}  {text}")
+
+
+def main() -> None:
+    app()
+
+
+if __name__ == "__main__":
+    main()

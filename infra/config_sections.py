@@ -1,0 +1,242 @@
+"""The sections of a run's configuration: names, types, ranges, defaults, and what each setting means.
+
+Types are strict (no "3" for 3, no true for 1; a whole number may stand for a fraction) and unknown keys are refused.
+What depends on more than one setting is in `infra.config_rules`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+Limit = Annotated[int, Field(ge=0, le=2**53 - 1)]
+# 0 means none; 53 bits survive every JSON parser
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Seconds = Annotated[float, Field(gt=0.0, le=604_800.0)]
+Price = Annotated[float, Field(ge=0.0)]
+OptionalPrice = Annotated[float | None, Field(ge=0.0)]
+
+RUN_ID = re.compile(r"(?!\.)[A-Za-z0-9._-]{1,64}")
+_VARIABLE_NAME = re.compile(r"[A-Z_][A-Z0-9_]{0,99}")
+_LOOKS_LIKE_A_KEY = re.compile(r"(?=.*\d)[A-Z0-9]{16,}")
+# long, with digits and without an underscore, as access keys are
+
+
+def _run_id(value: str) -> str:
+    if value and not RUN_ID.fullmatch(value):
+        raise ValueError("needs 1 to 64 letters, digits, dots, dashes or underscores, and no leading dot")
+    return value
+
+
+def _variable_name(value: str) -> str:
+    if value and (not _VARIABLE_NAME.fullmatch(value) or _LOOKS_LIKE_A_KEY.fullmatch(value)):
+        raise ValueError(
+            "needs the NAME of an environment variable (capitals, digits, underscores), such as OPENAI_API_KEY; the value "
+            "given is not shown because it may be a key: if it is one, put it into a variable and name that variable here"
+        )
+    return value
+
+
+def _url(value: str) -> str:
+    if not value:
+        return value
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:  # a port or an address that is none
+        usable = False
+        parts = urlsplit("")
+    if parts.username or parts.password or parts.query or parts.fragment or "@" in value:
+        raise ValueError(
+            "needs a plain address without user, password, '?' or '#' (it is stored with the run, so it must hold no "
+            "secret); name the variable that holds the key in api_key_env, or use the AWS variables for a store"
+        )
+    if not usable or any(character.isspace() for character in value):
+        raise ValueError(f"needs an address such as http://127.0.0.1:8000/v1, with http:// or https://; got {value!r}")
+    return value
+
+
+def _root(value: str) -> str:
+    scheme, separator, rest = value.partition("://")
+    if "\0" in value or not value.strip():
+        raise ValueError("needs a directory or s3://bucket/prefix")
+    if not separator:
+        return value
+    if "@" in rest:
+        raise ValueError("needs a root without user or password; credentials come from the usual AWS variables")
+    if scheme != "s3" or not rest.split("/")[0]:
+        raise ValueError(
+            f"needs a directory or s3://bucket/prefix; no other kind of store is implemented; got {value!r}"
+        )
+    return value
+
+
+def _distinct(values: tuple[str, ...]) -> tuple[str, ...]:
+    if repeated := sorted({value for value in values if values.count(value) > 1}):
+        raise ValueError(f"needs each task id once; given twice: {', '.join(repeated[:10])}")
+    return values
+
+
+Url = Annotated[str, AfterValidator(_url)]
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class RunSection(Section):
+    """What to play, where."""
+
+    seed: Limit = Field(default=0, description="every other seed derives from it")
+    pool: Literal["ray", "local"] = Field(
+        default="ray", description="worker processes of a Ray cluster, or this process alone"
+    )
+    workers: Count = Field(default=2, description="episode workers; one async process each, about one per core")
+    max_in_flight: Count = Field(default=256, description="live episodes over all workers")
+    id: Annotated[str, AfterValidator(_run_id)] = Field(
+        default="",
+        description="the run's name below the root; empty: the configuration's name and a digest of what determines its rows",
+    )
+    item_attempts: Count = Field(default=3, description="how often a task's tree is tried when its worker dies")
+
+
+class StorageSection(Section):
+    """Where the rows go. Credentials come from the usual AWS variables."""
+
+    root: Annotated[str, AfterValidator(_root)] = Field(default="data", description="a directory or s3://bucket/prefix")
+    endpoint_url: Url = Field(default="", description="of a server that speaks the S3 protocol; empty: AWS itself")
+
+
+class TasksSection(Section):
+    """Which problems to play. Everything the environment has in the split, unless `count` or `ids` says less."""
+
+    environment: Name = Field(default="tau2", description="name in the environment registry")
+    domain: Name = Field(default="retail", description="one of the environment's domains")
+    split: Name = Field(default="train", description="one of the domain's splits; a test split is for evaluations only")
+    count: Limit = Field(default=0, description="the first so many tasks of the split; 0: all")
+    ids: Annotated[tuple[Name, ...], Field(strict=False), AfterValidator(_distinct)] = Field(
+        default=(), description="these tasks, by id; empty: as `count` says"
+    )
+
+
+class SpeakerSection(Section):
+    """Someone who speaks in an episode: a scripted stand-in, or a model behind an endpoint."""
+
+    kind: Literal["scripted", "chat"] = Field(
+        default="scripted", description="a stand-in that needs no model, or an endpoint"
+    )
+    base_url: Url = Field(default="", description="chat: the endpoint, such as http://127.0.0.1:8000/v1")
+    model: Annotated[str, Field(max_length=200)] = Field(
+        default="", description="chat: the model's name at the endpoint"
+    )
+    api_key_env: Annotated[str, AfterValidator(_variable_name)] = Field(
+        default="", description="chat: the NAME of the environment variable that holds the key; empty: no key is sent"
+    )
+    protocol: Literal["openai"] = Field(default="openai", description="chat: how the endpoint is spoken to")
+    temperature: Annotated[float, Field(ge=0.0, le=2.0)] = Field(default=1.0, description="chat: of the sampling")
+    max_tokens: Count = Field(default=1024, description="chat: of one reply")
+    timeout_s: Seconds = Field(default=120.0, description="chat: for one reply, one attempt")
+    max_retries: Annotated[int, Field(ge=0, le=100)] = Field(
+        default=4, description="chat: of one call, after failures that may pass"
+    )
+    price_per_million_prompt: OptionalPrice = Field(
+        default=None, description="chat: US dollars per million prompt tokens; unset: unknown"
+    )
+    price_per_million_completion: OptionalPrice = Field(
+        default=None, description="chat: US dollars per million completion tokens; unset: unknown"
+    )
+
+
+class ErrorRates(Section):
+    """How often the scripted actor makes each mistake where it could."""
+
+    wrong_argument: Share = Field(default=0.08, description="a tool call with one argument changed")
+    skipped_write: Share = Field(default=0.04, description="a change the customer asked for is left out")
+    unconfirmed_write: Share = Field(default=0.06, description="a change is made before the customer confirmed it")
+    wrong_tool: Share = Field(default=0.04, description="another tool than the right one")
+    premature_transfer: Share = Field(default=0.02, description="handed to a human while it could be solved")
+    premature_goodbye: Share = Field(default=0.02, description="ended while something is left to do")
+    missing_information: Share = Field(default=0.1, description="an answer without what the customer has to be told")
+
+
+class Difficulty(Section):
+    """How the scripted actor's tasks spread; the others have mixed outcomes."""
+
+    always_solved: Share = Field(default=0.2, description="share of tasks on which it never errs")
+    never_solved: Share = Field(default=0.15, description="share of tasks on which it always errs")
+
+    @model_validator(mode="after")
+    def _shares_fit(self) -> Self:
+        if self.always_solved + self.never_solved > 1.0:
+            raise ValueError(
+                f"always_solved + never_solved must be at most 1, got {self.always_solved} + {self.never_solved}; they are shares "
+                "of the same tasks"
+            )
+        return self
+
+
+class ActorSection(SpeakerSection):
+    """Whose actions are valued."""
+
+    errors: ErrorRates = Field(default=ErrorRates(), description="scripted: its mistakes")
+    difficulty: Difficulty = Field(default=Difficulty(), description="scripted: how hard its tasks are")
+
+
+class UserSection(SpeakerSection):
+    """The simulated customer."""
+
+
+class CriticSection(Section):
+    """Who reviews the actor's drafts before they take effect."""
+
+    kind: Literal["none", "scripted"] = Field(
+        default="none", description="nobody, or a stand-in that knows the gold plan"
+    )
+    hit_rate: Share = Field(default=0.8, description="share of wrong drafts it asks to revise")
+    false_alarm_rate: Share = Field(default=0.1, description="share of right drafts it asks to revise")
+    review: Literal["all", "tool_calls", "writes", "messages"] = Field(
+        default="writes", description="which drafts it sees"
+    )
+    max_revisions: Annotated[int, Field(ge=0, le=100)] = Field(
+        default=1, description="how often the actor is asked again for one action"
+    )
+    on_exhausted: Literal["last_draft", "first_draft"] = Field(
+        default="last_draft", description="what takes effect if it never approves"
+    )
+
+
+class BranchingSection(Section):
+    """Where episodes are forked and how often the branches are played."""
+
+    policy: Literal["none", "every_step"] = Field(default="every_step", description="where to fork")
+    trunks: Count = Field(default=4, description="plays of a task before any fork")
+    forked_trunks: Count = Field(default=1, description="trunks of a task whose steps are forked, failing ones first")
+    width: Count = Field(default=3, description="actions compared at a fork, the trunk's own included")
+    max_draws: Limit = Field(
+        default=0, description="drafts drawn to find `width` different actions; 0: twice the width"
+    )
+    rollouts: Count = Field(default=4, description="branches played for each action of a fork")
+    delta: Share = Field(default=0.2, description="loss of value that counts")
+
+
+class LabelsSection(Section):
+    """How values become labels."""
+
+    level: Annotated[float, Field(gt=0.0, lt=1.0)] = Field(
+        default=0.8, description="coverage of the intervals that decide"
+    )
+
+
+class LimitsSection(Section):
+    """What ends an episode, and what stops a run (it can be resumed). 0: no limit."""
+
+    turns: Count = Field(default=30, description="actor steps of one trajectory")
+    calls: Limit = Field(default=0, description="LLM calls of the run")
+    tokens: Limit = Field(default=0, description="tokens of the run, prompt and completion")
+    cost_usd: Price = Field(default=0.0, description="US dollars of the run")
+    episode_timeout_s: Seconds = Field(default=600.0, description="wall time of one episode")

@@ -1,0 +1,215 @@
+"""Start a run or go on with one: the shell from a configuration to a finished (or resumable) run.
+
+A run may be started any number of times. What is published is never played again; what failed or was interrupted is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any, Literal, assert_never
+
+from infra.config import RunConfig, check_run_id, data_config, default_run_id, differing_keys, effective
+from infra.display import Display
+from infra.pipeline import casting, max_items_out, open_environment, open_root, plan, worker_pool
+from infra.runs import RunStatus, read_status
+from rollouts.driver import Budget, Observer, drive
+from rollouts.episode import Failure
+from rollouts.errors import UsageError
+from rollouts.protocols import Environment
+from rollouts.receipt import Progress, Receipt, WorkItem
+from rollouts.scheduler import LimitReached, Scheduler, SchedulerSettings
+from storage.objects import MissingObject, ObjectStore
+from storage.runs import DomainBriefing, PlannedItem, RunRecord, create_run, list_runs, read_run, record_failure
+
+LOSSES = 5
+# dead workers that one item may see before it is given up: enough for a bad hour, not for an item that kills its workers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A run that exists in storage, and what of it is left to play."""
+
+    config: RunConfig
+    run_id: str
+    store: ObjectStore
+    items: tuple[WorkItem, ...]
+    before: RunStatus
+    # as it was found
+
+    @property
+    def left(self) -> list[WorkItem]:
+        return [item for item in self.items if item.item_id not in self.before.receipts]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """How this session of the run ended. The run itself is what its root says (`infra.runs.read_status`)."""
+
+    how: Literal["complete", "failed", "stopped", "interrupted"]
+    why: str
+    wall_s: float
+    exit_code: int
+
+
+# -- prepare ----------------------------------------------------------------------------------------------------------
+
+
+def prepare(config: RunConfig, *, name: str, run_id: str | None = None) -> Prepared:
+    """Plan the run and write its record, or find it again.
+
+    UsageError when the id belongs to a run with another configuration (the differing keys are named), when the tasks are not to be
+    generated from, or when something that the run needs is not installed.
+    """
+    world = open_environment(config)
+    items = plan(config, world)
+    casting(config)
+    # asks for keys now: a missing one is told before anything is written or started
+    chosen = check_run_id(run_id or config.run.id or default_run_id(config, name))
+    store = open_root(config)
+    existing = _existing(store, chosen)
+    if existing is None:
+        create_run(store, _record(config, chosen, items, world))
+    else:
+        _check_same(existing, config, items)
+    return Prepared(config=config, run_id=chosen, store=store, items=items, before=read_status(store, chosen))
+
+
+def _existing(store: ObjectStore, run_id: str) -> RunRecord | None:
+    if run_id not in list_runs(store):
+        return None
+    try:
+        return read_run(store, run_id)
+    except MissingObject:
+        return None
+
+
+def _check_same(existing: RunRecord, config: RunConfig, items: Sequence[WorkItem]) -> None:
+    from infra.config import parse_config
+
+    stored = parse_config(existing.config, source=f"run {existing.run_id}")
+    if differing := differing_keys(data_config(stored), data_config(config)):
+        raise UsageError(
+            f"run {existing.run_id!r} exists with another configuration. What differs (stored -> given):\n  "
+            + "\n  ".join(differing)
+            + "\nChoose another --run-id, or go on with the stored configuration: "
+            f"treeroll resume {existing.run_id} --root {config.storage.root}"
+        )
+    if [item.item_id for item in existing.items] != [item.item_id for item in items]:
+        raise UsageError(
+            f"run {existing.run_id!r} was planned on other tasks: the environment's data or version has changed since. "
+            "Choose another --run-id, or install the environment that it was planned with (the rows' env_version)"
+        )
+
+
+def _record(config: RunConfig, run_id: str, items: Sequence[WorkItem], world: Environment[Any]) -> RunRecord:
+    first = world.briefing(items[0].task) if items else None
+    briefings = (
+        (DomainBriefing(domain=config.tasks.domain, policy=first.policy, tools=first.tools),)
+        if first is not None
+        else ()
+    )
+    return RunRecord(
+        run_id=run_id,
+        config=effective(config),
+        items=tuple(
+            PlannedItem(
+                item_id=item.item_id,
+                task_id=item.task.task_id,
+                domain=item.task.domain,
+                split=item.task.split,
+                seed=item.seed,
+            )
+            for item in items
+        ),
+        briefings=briefings,
+        treeroll_version=metadata.version("treeroll"),
+        created_by={name: metadata.version(name) for name in ("ray", "pyarrow")},
+    )
+
+
+# -- play -------------------------------------------------------------------------------------------------------------
+
+
+def play(prepared: Prepared, display: Display) -> Ended:
+    """Play what is left. Ctrl-C and SIGTERM end it with everything published kept."""
+    began = time.monotonic()
+    try:
+        with _cluster(prepared.config):
+            stop = asyncio.run(_until_signalled(_drive(prepared, display, began)))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        return Ended(how="interrupted", why="interrupted", wall_s=time.monotonic() - began, exit_code=130)
+    finally:
+        display.close()
+    wall_s = time.monotonic() - began
+    match stop:
+        case LimitReached(limit=limit):
+            return Ended(how="stopped", why=f"{limit} reached", wall_s=wall_s, exit_code=3)
+        case Failure(message=message):
+            return Ended(how="failed", why=message, wall_s=wall_s, exit_code=1)
+        case None:
+            return _ended(prepared, wall_s)
+        case _:
+            assert_never(stop)
+
+
+def _ended(prepared: Prepared, wall_s: float) -> Ended:
+    failures = read_status(prepared.store, prepared.run_id).failures
+    if not failures:
+        return Ended(how="complete", why="", wall_s=wall_s, exit_code=0)
+    example = next(iter(failures.values()))
+    why = f"{len(failures)} of {len(prepared.items)} tasks failed; for example {example.kind}: {example.message}"
+    return Ended(how="failed", why=why, wall_s=wall_s, exit_code=1)
+
+
+def _cluster(config: RunConfig) -> contextlib.AbstractContextManager[None]:
+    if config.run.pool == "local":
+        return contextlib.nullcontext()
+    from actors.ray_workers.cluster import cluster
+
+    return cluster(workers=config.run.workers)
+
+
+async def _until_signalled(work: Any) -> LimitReached | Failure | None:
+    """SIGTERM (a cluster taking the machine away) ends the run as Ctrl-C does."""
+    task = asyncio.ensure_future(work)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    result: LimitReached | Failure | None = await task
+    return result
+
+
+async def _drive(prepared: Prepared, display: Display, began: float) -> LimitReached | Failure | None:
+    config = prepared.config
+    settings = SchedulerSettings(max_launched=max_items_out(config), attempts=config.run.item_attempts, losses=LOSSES)
+    limits = config.limits
+    async with worker_pool(config, prepared.run_id) as pool:
+        return await drive(
+            Scheduler(prepared.left, settings),
+            pool,
+            budget=Budget(calls=limits.calls, tokens=limits.tokens, cost_usd=limits.cost_usd),
+            before=prepared.before.progress,
+            observer=_observer(prepared, display, lambda: time.monotonic() - began),
+        )
+
+
+def _observer(prepared: Prepared, display: Display, elapsed: Callable[[], float]) -> Observer:
+    done = len(prepared.before.receipts)
+
+    def settled(receipt: Receipt) -> None:
+        nonlocal done
+        done += 1
+
+    def failed(item: WorkItem, failure: Failure) -> None:
+        nonlocal done
+        done += 1
+        record_failure(prepared.store, prepared.run_id, item.item_id, failure)
+
+    def progressed(progress: Progress) -> None:
+        display.update(progress, items_done=done, items_total=len(prepared.items), elapsed_s=elapsed())
+
+    return Observer(on_progress=progressed, on_settled=settled, on_failed=failed)

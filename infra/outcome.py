@@ -1,0 +1,89 @@
+"""What a command says when it is done: plain rows of heading and text, and the one next command to type."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TextIO
+
+from infra.display import RunSummary, cost_text, count_text, print_summary
+from infra.launch import Ended, Prepared
+from infra.runs import RunStatus, read_status
+from storage.reader import count_by
+from storage.verify import VerifyReport
+
+_HOW = {"complete": "complete", "failed": "failed", "stopped": "stopped at a limit", "interrupted": "interrupted"}
+
+
+def print_outcome(prepared: Prepared, ended: Ended, stream: TextIO) -> None:
+    """The final table of `treeroll run` and `treeroll resume`."""
+    status = read_status(prepared.store, prepared.run_id)
+    storage = prepared.config.storage
+    print_summary(
+        RunSummary(
+            run_id=prepared.run_id,
+            state=f"{_HOW[ended.how]} ({ended.why})" if ended.why else _HOW[ended.how],
+            items_done=len(status.receipts),
+            items_total=len(prepared.items),
+            progress=status.progress,
+            values=_counts(prepared, "values", "kind"),
+            labels=_counts(prepared, "labels", "label"),
+            wall_s=ended.wall_s,
+            content_hash=status.content_hash,
+            root=storage.root,
+            next_command=_next_command(prepared, status),
+        ),
+        stream,
+    )
+
+
+def _counts(prepared: Prepared, table: str, column: str) -> dict[str, int]:
+    storage = prepared.config.storage
+    return count_by(storage.root, table, column, run_id=prepared.run_id, endpoint_url=storage.endpoint_url)
+
+
+def _next_command(prepared: Prepared, status: RunStatus) -> str:
+    storage = prepared.config.storage
+    where = f"--root {storage.root}" + (f" --endpoint-url {storage.endpoint_url}" if storage.endpoint_url else "")
+    if status.state == "done":
+        return f"treeroll export {prepared.run_id} --format critic-sft {where}"
+    return f"treeroll resume {prepared.run_id} {where}"
+
+
+def status_rows(record: dict[str, Any]) -> list[tuple[str, str]]:
+    """`treeroll status` for people; `record` is `infra.runs.status_record`."""
+    items, episodes, calls = record["items"], record["episodes"], record["llm_calls"]
+    rows = [
+        ("run", f"{record['run_id']}: {record['state']}"),
+        (
+            "tasks",
+            f"{count_text(items['settled'])} of {count_text(items['planned'])} settled, {items['failed']} failed",
+        ),
+        (
+            "episodes",
+            f"{count_text(episodes['planned'])} planned, {count_text(episodes['settled'])} settled, {episodes['failed']} failed",
+        ),
+        ("forks", count_text(record["forks"])),
+        ("rows", ", ".join(f"{table} {count_text(count)}" for table, count in record["rows"].items()) or "none"),
+        ("LLM calls", ", ".join(f"{role} {count_text(count)}" for role, count in calls.items())),
+        ("tokens", count_text(record["tokens"])),
+        ("cost", cost_text(record["cost_usd"])),
+        ("content hash", record["content_hash"]),
+        ("root", record["root"]),
+    ]
+    if record["early_stops"]:
+        rows.append(
+            (
+                "cut short",
+                f"{record['early_stops']} tasks ended early at a limit; their rows are valid, their counts smaller",
+            )
+        )
+    return rows + [("failure", f"{item}: {f['kind']}: {f['message']}") for item, f in record["failures"].items()]
+
+
+def print_verification(reports: Sequence[VerifyReport], stream: TextIO) -> None:
+    """A line for each problem, then for each run what was checked and its content hash."""
+    for report in reports:
+        for problem in report.problems:
+            print(f"{report.run_id}: {problem}", file=stream)
+        found = f"{len(report.problems)} problems" if report.problems else "everything is as it should be"
+        print(f"{report.run_id}: {found}; content hash {report.content_hash}", file=stream)

@@ -1,0 +1,257 @@
+"""The composition root: from a configuration to the objects that do the work. Constructors only, nothing is decided or run here."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from actors.chat_casting import ChatClients, CriticSource, PolicySource, RoleCasting
+from actors.chat_endpoint import Endpoint, Price
+from actors.environments.registry import environment
+from actors.local_pool import LocalPool
+from actors.scripted import CriticRates, Difficulty, ErrorRates, ScriptedCasting
+from infra.config import RunConfig, config_digest
+from infra.config_sections import ActorSection, SpeakerSection
+from labeling.labels import label_actions
+from labeling.records import ActionValue, Label
+from labeling.values import action_values
+from rollouts.branching import BranchingSettings, fork_policy
+from rollouts.episode import Task
+from rollouts.errors import UsageError
+from rollouts.plan import make_plan
+from rollouts.play import PlaySettings
+from rollouts.protocols import Environment, NoCritic, WorkerPool
+from rollouts.receipt import WorkItem
+from rollouts.supervision import Supervision
+from rollouts.tree import Tree
+from rollouts.worker import TreeWorker
+from storage.objects import ObjectStore, open_store
+from storage.rows import RunStamp
+from storage.writer import ParquetSink
+
+TEST_SPLIT = "test"
+
+
+def open_root(config: RunConfig) -> ObjectStore:
+    return open_store(config.storage.root, endpoint_url=config.storage.endpoint_url)
+
+
+def open_environment(config: RunConfig) -> Environment[Any]:
+    return environment(config.tasks.environment, config.tasks.domain)
+
+
+def with_absolute_root(config: RunConfig) -> RunConfig:
+    """The same configuration for processes with another working directory."""
+    root = config.storage.root
+    absolute = root if root.startswith("s3://") else str(Path(root).absolute())
+    return config.model_copy(update={"storage": config.storage.model_copy(update={"root": absolute})})
+
+
+def select_tasks(config: RunConfig, world: Environment[Any]) -> list[Task]:
+    """The tasks to generate from. UsageError for an unknown id, and for a task of the benchmark's test split."""
+    wanted = config.tasks
+    tasks = list(world.tasks(wanted.split))
+    if wanted.ids:
+        by_id = {task.task_id: task for task in tasks}
+        if unknown := [name for name in wanted.ids if name not in by_id]:
+            raise UsageError(
+                f"tasks.ids: {', '.join(unknown)} not in split {wanted.split!r} of {wanted.environment} {wanted.domain}, "
+                f"which has {len(tasks)} tasks: {', '.join(list(by_id)[:12])}, …"
+            )
+        tasks = [by_id[name] for name in wanted.ids]
+    elif wanted.count > len(tasks):
+        raise UsageError(
+            f"tasks.count = {wanted.count}, but split {wanted.split!r} has {len(tasks)} tasks; set it to 0 for all"
+        )
+    elif wanted.count:
+        tasks = tasks[: wanted.count]
+    if held_out := [task.task_id for task in tasks if task.split == TEST_SPLIT]:
+        raise UsageError(
+            f"tasks.split = {wanted.split!r} holds {len(held_out)} tasks of the benchmark's test split (such as {held_out[0]}); "
+            "data made from them could never be evaluated. Use a training split, or list training tasks in tasks.ids"
+        )
+    return tasks
+
+
+def plan(config: RunConfig, world: Environment[Any]) -> tuple[WorkItem, ...]:
+    return make_plan(
+        select_tasks(config, world),
+        seed=config.run.seed,
+        trunks=config.branching.trunks,
+        settings_digest=config_digest(config),
+        provenance=world.provenance,
+    )
+
+
+# -- who plays --------------------------------------------------------------------------------------------------------
+
+
+def casting(config: RunConfig) -> RoleCasting:
+    """UsageError when a key's variable is not set."""
+    clients = ChatClients(jitter=random.Random())
+    # back-off only: it must differ between workers, and no row depends on it
+    stand_ins = _stand_ins(config)
+
+    def scripted_actor() -> PolicySource:
+        return lambda task: stand_ins.cast(task).actor
+
+    def scripted_user() -> PolicySource:
+        return lambda task: stand_ins.cast(task).user
+
+    actor, user = config.actor, config.user
+    return RoleCasting(
+        actor=scripted_actor() if actor.kind == "scripted" else clients.actor(_endpoint(actor, config)),
+        user=scripted_user() if user.kind == "scripted" else clients.user(_endpoint(user, config)),
+        critic=_critic(config, stand_ins),
+        closing=[clients, stand_ins],
+    )
+
+
+def _stand_ins(config: RunConfig) -> ScriptedCasting:
+    actor: ActorSection = config.actor
+    critic = config.critic
+    return ScriptedCasting(
+        errors=ErrorRates(**actor.errors.model_dump()),
+        difficulty=Difficulty(**actor.difficulty.model_dump()),
+        seed=config.run.seed,
+        critic=NoCritic()
+        if critic.kind == "none"
+        else CriticRates(hit_rate=critic.hit_rate, false_alarm_rate=critic.false_alarm_rate),
+    )
+
+
+def _critic(config: RunConfig, stand_ins: ScriptedCasting) -> CriticSource:
+    if config.critic.kind == "none":
+        return lambda task: NoCritic()
+    return lambda task: stand_ins.cast(task).critic
+
+
+def _endpoint(speaker: SpeakerSection, config: RunConfig) -> Endpoint:
+    prompt, completion = speaker.price_per_million_prompt, speaker.price_per_million_completion
+    return Endpoint(
+        base_url=speaker.base_url,
+        model=speaker.model,
+        api_key_env=speaker.api_key_env,
+        temperature=speaker.temperature,
+        max_tokens=speaker.max_tokens,
+        timeout_s=speaker.timeout_s,
+        max_retries=speaker.max_retries,
+        max_connections=config.run.max_in_flight,
+        price=None if prompt is None or completion is None else Price(prompt_usd=prompt, completion_usd=completion),
+    )
+
+
+def stamp(config: RunConfig, run_id: str, world: Environment[Any]) -> RunStamp:
+    """What every row says of its origin."""
+    return RunStamp(
+        run_id=run_id,
+        actor=_identity(config.actor, "actor", config),
+        user=_identity(config.user, "user", config),
+        critic="none"
+        if config.critic.kind == "none"
+        else f"scripted:critic/hit={config.critic.hit_rate}/false_alarm={config.critic.false_alarm_rate}",
+        provenance=world.provenance,
+    )
+
+
+def _identity(speaker: SpeakerSection, role: str, config: RunConfig) -> str:
+    if speaker.kind == "scripted":
+        return f"scripted:{role}"
+    return _endpoint(speaker, config).identity
+
+
+# -- how it is played -------------------------------------------------------------------------------------------------
+
+
+def branching(config: RunConfig) -> BranchingSettings:
+    chosen = config.branching
+    return BranchingSettings(
+        trunks=chosen.trunks,
+        width=chosen.width,
+        rollouts=chosen.rollouts,
+        max_draws=chosen.max_draws or 2 * chosen.width,
+        forked_trunks=chosen.forked_trunks,
+        delta=chosen.delta,
+    )
+
+
+def play_settings(config: RunConfig) -> PlaySettings:
+    critic = config.critic
+    return PlaySettings(
+        supervision=Supervision(
+            review="none" if critic.kind == "none" else critic.review,
+            max_revisions=critic.max_revisions,
+            on_exhausted=critic.on_exhausted,
+        ),
+        turn_limit=config.limits.turns,
+        episode_timeout_s=config.limits.episode_timeout_s,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Labelling:
+    """What a finished tree claims. Picklable."""
+
+    level: float
+    delta: float
+
+    def __call__(self, tree: Tree) -> tuple[list[ActionValue], list[Label]]:
+        values = action_values(tree, level=self.level)
+        return values, label_actions(values, delta=self.delta)
+
+
+# -- where it is played -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpisodeWorkerRecipe:
+    """`rollouts.worker.WorkerRecipe`: crosses to the process that will do the work, and builds everything heavy there."""
+
+    config: RunConfig
+    run_id: str
+    live_episodes: int
+
+    def build(self) -> TreeWorker[Any]:
+        logging.captureWarnings(True)
+        world = open_environment(self.config)
+        labelling = Labelling(level=self.config.labels.level, delta=self.config.branching.delta)
+        return TreeWorker(
+            world,
+            casting=casting(self.config),
+            policy=fork_policy(self.config.branching.policy, branching(self.config)),
+            settings=play_settings(self.config),
+            sink=ParquetSink(open_root(self.config), stamp(self.config, self.run_id, world), labelling),
+            clock=time.monotonic,
+            live_episodes=self.live_episodes,
+        )
+
+
+def max_items_out(config: RunConfig) -> int:
+    """Trees under way at once: enough that their trunks alone fill `max_in_flight`."""
+    return max(config.run.workers, -(-config.run.max_in_flight // config.branching.trunks))
+
+
+@asynccontextmanager
+async def worker_pool(config: RunConfig, run_id: str) -> AsyncIterator[WorkerPool]:
+    """The configured pool, closed at the end. The Ray pool needs a surrounding `actors.ray_workers.cluster.cluster`."""
+    workers = config.run.workers if config.run.pool == "ray" else 1
+    recipe = EpisodeWorkerRecipe(
+        config=with_absolute_root(config), run_id=run_id, live_episodes=max(1, config.run.max_in_flight // workers)
+    )
+    pool: WorkerPool
+    if config.run.pool == "ray":
+        from actors.ray_workers.pool import RayPool
+
+        pool = await RayPool.start(recipe, workers=workers, max_items=max_items_out(config))
+    else:
+        pool = LocalPool(recipe)
+    try:
+        yield pool
+    finally:
+        await pool.close()

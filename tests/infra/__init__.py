@@ -1,0 +1,1 @@
+"""Configuration, presets, doctor, job submission, display."""
