@@ -1,0 +1,91 @@
+"""One published item as an exporter needs it: its values, its labels, and the conversation before each fork.
+
+Only what leads to a fork is read into Python: the branches that were played out, most of an item's rows, stay in Arrow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from itertools import groupby
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from labeling.records import ActionValue, Label
+from rollouts.episode import Briefing
+from rollouts.protocols import Question
+from storage.conversations import ItemConversations, lineage
+from storage.markers import Marker
+from storage.messages import draft_from_json
+from storage.objects import ObjectStore
+from storage.parts import read_part, read_rows
+from storage.runs import DomainBriefing, PlannedItem
+
+_VALUE_FIELDS = tuple(field.name for field in fields(ActionValue))
+_LABEL_FIELDS = tuple(field.name for field in fields(Label))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceItem:
+    run_id: str
+    planned: PlannedItem
+    briefing: Briefing
+    # without the simulated user's instructions: a critic never sees them
+    conversations: ItemConversations
+    forks: Mapping[str, tuple[ActionValue, ...]]
+    # fork path → the values of its actions, in order
+    labels: tuple[Label, ...]
+
+    def question(self, value: ActionValue) -> Question:
+        """What a critic would be asked about the action."""
+        conversation = self.conversations.before(value.episode_path, value.step)
+        return Question(conversation=conversation, briefing=self.briefing, draft=value.action, seed=0)
+
+
+def read_item(store: ObjectStore, marker: Marker, *, planned: PlannedItem, briefing: DomainBriefing) -> SourceItem:
+    """DataError for a part that is missing or is not what the marker published."""
+    values = [_value(row) for row in _rows(store, marker, "values")]
+    forked = sorted({value.episode_path for value in values})
+    return SourceItem(
+        run_id=marker.run_id,
+        planned=planned,
+        briefing=Briefing(policy=briefing.policy, tools=briefing.tools, user_instructions=""),
+        conversations=_conversations(store, marker, forked),
+        forks={path: tuple(found) for path, found in groupby(values, key=lambda value: value.fork_path)},
+        labels=tuple(_label(row) for row in _rows(store, marker, "labels")),
+    )
+
+
+def _conversations(store: ObjectStore, marker: Marker, forked: Sequence[str]) -> ItemConversations:
+    needed = {path for episode in forked for path, _ in lineage(episode)}
+    return ItemConversations(
+        episodes=_selected(store, marker, "episodes", columns=["episode_path", "opening"], episodes=needed),
+        steps=_selected(store, marker, "steps", columns=["episode_path", "step", "added"], episodes=needed),
+    )
+
+
+def _selected(
+    store: ObjectStore, marker: Marker, table: str, *, columns: list[str], episodes: Iterable[str]
+) -> Iterator[dict[str, Any]]:
+    wanted = pa.array(sorted(episodes), type=pa.string())
+    for part in marker.parts:
+        if part.table == table:
+            rows = read_part(store, part).select(columns)
+            yield from rows.filter(pc.is_in(rows["episode_path"], value_set=wanted)).to_pylist()
+
+
+def _rows(store: ObjectStore, marker: Marker, table: str) -> Iterator[dict[str, Any]]:
+    for part in marker.parts:
+        if part.table == table:
+            yield from read_rows(store, part)
+
+
+def _value(row: Mapping[str, Any]) -> ActionValue:
+    known = {name: row[name] for name in _VALUE_FIELDS}
+    return ActionValue(**{**known, "action": draft_from_json(row["action"])})
+
+
+def _label(row: Mapping[str, Any]) -> Label:
+    return Label(**{name: row[name] for name in _LABEL_FIELDS})

@@ -1,0 +1,128 @@
+"""Objects as files of one directory.
+
+Nothing is ever half-written under its key: bytes go to a temporary file, are synced, and get their name by one atomic
+system call: `link` (fails if the name exists) or `rename` (replaces). The directory entry is synced before the call returns.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rollouts.errors import DataError, UsageError
+from storage.objects import MissingObject, ObjectInfo, check_key
+
+_NOT_PERMITTED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENOENT}
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+@dataclass(frozen=True, slots=True)
+class LocalObjectStore:
+    """`ObjectStore` on a directory, which is made at the first put. Works where hard links do: not on most FUSE mounts."""
+
+    root: str
+
+    def __post_init__(self) -> None:
+        # resolved at once: a worker process may have another working directory
+        object.__setattr__(self, "root", str(Path(self.root).expanduser().absolute()))
+
+    def get(self, key: str) -> bytes:
+        path = self._path(key)
+        try:
+            return path.read_bytes()
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            raise MissingObject(f"no object {key!r} under {self.root}") from None
+        except OSError as error:
+            raise DataError(f"cannot read {path}: {error.strerror}; check the disk and its permissions") from error
+
+    def put(self, key: str, data: bytes) -> None:
+        path = self._path(key)
+        with self._temporary(path, data) as temporary:
+            temporary.replace(path)
+            _sync_directory(path.parent)
+
+    def put_if_absent(self, key: str, data: bytes) -> bool:
+        path = self._path(key)
+        with self._temporary(path, data) as temporary:
+            try:
+                os.link(temporary, path)
+            except FileExistsError:
+                return False
+            _sync_directory(path.parent)
+            return True
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        folder = prefix.rpartition("/")[0]
+        start = self._path(folder) if folder else Path(self.root)
+        for parent, folders, names in os.walk(start):
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            for name in names:
+                path = Path(parent, name)
+                key = path.relative_to(self.root).as_posix()
+                if key.startswith(prefix) and not name.startswith("."):
+                    yield ObjectInfo(key=key, size=path.stat().st_size)
+
+    def delete(self, key: str) -> None:
+        path = self._path(key)
+        with self._explained(path):
+            path.unlink(missing_ok=True)
+
+    def uri(self, key: str) -> str:
+        return str(self._path(key))
+
+    def _path(self, key: str) -> Path:
+        return Path(self.root, check_key(key))
+
+    @contextmanager
+    def _temporary(self, path: Path, data: bytes) -> Iterator[Path]:
+        """The data, synced, in a hidden file beside `path`; gone afterwards unless it was renamed."""
+        with self._explained(path):
+            _make_directory(path.parent)
+            handle, name = tempfile.mkstemp(prefix=".writing-", dir=path.parent)
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fchmod(file.fileno(), 0o644)
+                    os.fsync(file.fileno())
+                yield Path(name)
+            finally:
+                Path(name).unlink(missing_ok=True)
+
+    @contextmanager
+    def _explained(self, path: Path) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if error.errno in _NO_SPACE:
+                raise DataError(
+                    f"no space to write {path}: {error.strerror}; nothing was published, free some and resume"
+                ) from error
+            if error.errno in _NOT_PERMITTED:
+                raise UsageError(
+                    f"cannot write under {self.root}: {error.strerror} ({error.filename}); "
+                    "choose a storage root that this user may write to"
+                ) from error
+            raise DataError(f"cannot write {path}: {error.strerror}; check the disk") from error
+
+
+def _make_directory(path: Path) -> None:
+    """`mkdir -p`, each new entry synced so that a crash cannot take an acknowledged object's folder with it."""
+    if path.is_dir():
+        return
+    _make_directory(path.parent)
+    path.mkdir(exist_ok=True)
+    _sync_directory(path.parent)
+
+
+def _sync_directory(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

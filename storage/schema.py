@@ -1,0 +1,166 @@
+"""The tables' columns: they exist here and only here.
+
+Every row stands alone: it says which run, task, parties and environment made it. One tree is (`run_id`, `item_id`);
+inside it places are named by paths (rollouts.tree). Conversations are JSON in the chat shape of `storage.messages`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pyarrow as pa
+
+SCHEMA_VERSION = 1
+# raised when a column changes its meaning, its name or its type; readers refuse what is newer than they are
+
+NOT_HASHED = frozenset({"run_id", "item_id", "duration_s"})
+# columns that may differ between two runs of one configuration: their addresses, and wall time
+
+JSON_COLUMNS = frozenset({"opening", "action", "reviews", "added"})
+
+KEY = pa.binary(16)
+TEXTS = pa.list_(pa.string())
+NAMED_NUMBERS = pa.list_(pa.struct([pa.field("name", pa.string()), pa.field("value", pa.float64())]))
+SPEND = pa.struct(
+    [
+        pa.field("actor_calls", pa.int64()),
+        pa.field("user_calls", pa.int64()),
+        pa.field("critic_calls", pa.int64()),
+        pa.field("prompt_tokens", pa.int64()),
+        pa.field("completion_tokens", pa.int64()),
+        pa.field("cached_tokens", pa.int64()),
+        pa.field("cost_usd", pa.float64()),
+    ]
+)
+
+
+def _column(name: str, kind: pa.DataType, meaning: str) -> pa.Field[pa.DataType]:
+    """A column that every row fills."""
+    return pa.field(name, kind, nullable=False, metadata={"meaning": meaning})
+
+
+def _optional(name: str, kind: pa.DataType, meaning: str) -> pa.Field[pa.DataType]:
+    """A column that may be null; `meaning` says when."""
+    return pa.field(name, kind, nullable=True, metadata={"meaning": meaning})
+
+
+_STAMP = [
+    _column("run_id", pa.string(), "the run"),
+    _column("item_id", pa.string(), "the work item: one task's tree; 32 hex digits"),
+    _column("schema_version", pa.int32(), "version of these columns"),
+    _column("domain", pa.string(), "the task's domain"),
+    _column("split", pa.string(), "the benchmark's split that the task belongs to"),
+    _column("task_id", pa.string(), "the task"),
+    _column("seed", pa.int64(), "the tree's seed"),
+    _column("actor", pa.string(), "identity of the actor: kind, model, settings that matter"),
+    _column("user", pa.string(), "identity of the simulated user"),
+    _column("critic", pa.string(), "identity of the critic that reviewed drafts"),
+    _column("env_source", pa.string(), "package that tools and tasks come from"),
+    _column("env_version", pa.string(), "its version"),
+    _column("env_data_hash", pa.string(), "hash of the domain's database and tasks"),
+]
+
+_EPISODES = [
+    _column("episode_path", pa.string(), "place in the tree, e.g. t0.s4.a1.r2"),
+    _column("is_trunk", pa.bool_(), "an unforced play from the start; otherwise a branch"),
+    _optional("parent_path", pa.string(), "the episode it branched from; null for a trunk"),
+    _optional("fork_step", pa.int32(), "index of the first step that is its own; null for a trunk"),
+    _optional("action_index", pa.int32(), "which of the fork's actions it was made to take first; null for a trunk"),
+    _optional("rollout", pa.int32(), "which play of that action; null for a trunk"),
+    _column("outcome", pa.string(), "finished or failed; a failure is never a return of 0"),
+    _optional("return", pa.float64(), "terminal reward in [0, 1]; null when it is unknown"),
+    _optional("success", pa.bool_(), "whether the return is 1; null when it is unknown"),
+    _optional("stop_reason", pa.string(), "why it ended; null when it failed"),
+    _optional("terminated", pa.bool_(), "the world ended it (true) or we did (false); null when it failed"),
+    _optional("failure_kind", pa.string(), "why it could not be played to an end; null when it was"),
+    _optional("failure_message", pa.string(), "the same in words"),
+    _optional("reward_basis", TEXTS, "the parts the task's reward is made of; null without a return"),
+    _optional("reward_parts", NAMED_NUMBERS, "the value of each evaluated part; null without a return"),
+    _optional("not_evaluated", TEXTS, "parts of the basis that nobody judged; null without a return"),
+    _column("num_steps", pa.int32(), "steps of its own: a branch shares the earlier ones with its parent"),
+    _column("actor_calls", pa.int64(), "LLM calls made for its own steps"),
+    _column("user_calls", pa.int64(), "likewise, by the simulated user"),
+    _column("critic_calls", pa.int64(), "likewise, by the critic"),
+    _column("prompt_tokens", pa.int64(), "of all these calls"),
+    _column("completion_tokens", pa.int64(), "of all these calls"),
+    _column("cached_tokens", pa.int64(), "those prompt tokens that came from the provider's cache"),
+    _optional("cost_usd", pa.float64(), "of all these calls; null when a price is unknown"),
+    _column("duration_s", pa.float64(), "wall time"),
+    _column("opening", pa.string(), "JSON: the messages before a trunk's first step; [] for a branch"),
+]
+
+_STEPS = [
+    _column("episode_path", pa.string(), "the episode"),
+    _column("step_path", pa.string(), "the state before this step; a fork here has this path"),
+    _column("step", pa.int32(), "index on the trajectory, 0 at its root"),
+    _column("kind", pa.string(), "message, read, write, transfer or other"),
+    _column("forced", pa.bool_(), "chosen by the explorer at a fork, not by the actor"),
+    _column("tool_names", TEXTS, "tools the action calls, in order; empty for a message"),
+    _column("num_tool_errors", pa.int32(), "results of the actor's tool calls that were errors"),
+    _column("state_key", KEY, "the state acted from; equal states, equal keys"),
+    _column("action_key", KEY, "the action's identity"),
+    _column("action", pa.string(), "JSON: the draft that took effect"),
+    _column("reviews", pa.string(), "JSON: each draft the critic saw, and its verdict"),
+    _column("num_revise", pa.int32(), "how many of the reviews asked for a revision"),
+    _column("added", pa.string(), "JSON: the messages this step appended to the conversation"),
+    _optional("fork_draws", pa.int32(), "drafts drawn here, the step's own included; null where nothing was forked"),
+    _optional("fork_spend", SPEND, "LLM use of drawing the alternatives; null where nothing was forked"),
+]
+
+_ACTION_PLACE = [
+    _column("fork_path", pa.string(), "the state; equals the step_path of the forked step"),
+    _column("episode_path", pa.string(), "the forked episode"),
+    _column("step", pa.int32(), "the forked step"),
+    _column("state_key", KEY, "the state acted from"),
+    _column("action_index", pa.int32(), "the action; 0 is the one the forked episode took"),
+    _column("action_key", KEY, "the action's identity"),
+    _column("action", pa.string(), "JSON: the draft"),
+    _column("is_trunk_action", pa.bool_(), "whether action_index is 0"),
+    _column("kind", pa.string(), "message, read, write, transfer or other"),
+]
+
+_VALUES = [
+    *_ACTION_PLACE,
+    _column("multiplicity", pa.int32(), "how many of the fork's draws were this action"),
+    _column("draws", pa.int32(), "drafts drawn at the fork"),
+    _column("n", pa.int32(), "rollouts with a known return"),
+    _column("successes", pa.float64(), "sum of their returns"),
+    _column("failures", pa.int32(), "rollouts without a return; never counted as 0"),
+    _optional("mean", pa.float64(), "successes / n; null when n is 0"),
+    _column("lower", pa.float64(), "of the interval of the expected return"),
+    _column("upper", pa.float64(), "of the interval of the expected return"),
+    _column("level", pa.float64(), "the interval's nominal coverage"),
+    _column("origin", pa.string(), "forced, own_policy or pooled"),
+    _column("stop_reason", pa.string(), "why sampling stopped"),
+]
+
+_LABELS = [
+    *_ACTION_PLACE,
+    _column("label", pa.string(), "approve, revise or abstain"),
+    _column("reason", pa.string(), "the rule's reason"),
+    _optional("rival_index", pa.int32(), "the sibling action that decided; null if none did"),
+    _optional("gain_mean", pa.float64(), "Q(rival) - Q(action); null without a rival"),
+    _optional("gain_lower", pa.float64(), "of its interval"),
+    _optional("gain_upper", pa.float64(), "of its interval"),
+    _column("delta", pa.float64(), "the loss of value that counts"),
+    _column("labeler", pa.string(), "name and version of the decision rule"),
+]
+
+
+def _schema(table: str, columns: Sequence[pa.Field[pa.DataType]]) -> pa.Schema:
+    metadata: dict[str | bytes, str | bytes] = {"treeroll.table": table, "treeroll.schema_version": str(SCHEMA_VERSION)}
+    return pa.schema([*_STAMP, *columns], metadata=metadata)
+
+
+SCHEMAS: Mapping[str, pa.Schema] = {
+    "episodes": _schema("episodes", _EPISODES),
+    "steps": _schema("steps", _STEPS),
+    "values": _schema("values", _VALUES),
+    "labels": _schema("labels", _LABELS),
+}
+TABLES = tuple(SCHEMAS)
+
+
+def hashed_columns(table: str) -> tuple[str, ...]:
+    """The columns that are the table's content, sorted by name: a row's hash does not depend on their order."""
+    return tuple(sorted(set(SCHEMAS[table].names) - NOT_HASHED))

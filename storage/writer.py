@@ -1,0 +1,107 @@
+"""Publishing a finished tree: its parts first, then the one marker that makes them count.
+
+    PLAYED → parts put (nobody reads them) → marker created (conditional put) → PUBLISHED
+
+- A crash before the marker leaves parts that no reader ever sees; the next attempt puts its own.
+- A part's key holds the hash of its bytes. Writing the same rows again overwrites the parts with the same bytes; a racing
+  writer whose rows differ (two plays of one item differ in `duration_s`) writes *other* keys, so it can never change what
+  the winner's marker published. Without the hash in the key it would.
+- Of racing writers the marker's creator wins. The loser returns the winner's receipt, and its parts stay unread.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TypeAlias
+
+from labeling.records import ActionValue, Label
+from rollouts.episode import Failure, Finished
+from rollouts.receipt import Progress, Receipt
+from rollouts.tree import Tree
+from storage.content_hash import row_hash
+from storage.layout import marker_key, part_folder, part_key
+from storage.markers import Marker, marker_to_bytes, read_marker
+from storage.objects import MissingObject, ObjectStore
+from storage.parts import Part, encode_rows
+from storage.rows import Row, RunStamp, tree_tables
+from storage.schema import SCHEMA_VERSION
+
+Labelling: TypeAlias = Callable[[Tree], tuple[Sequence[ActionValue], Sequence[Label]]]
+# what the finished tree says of its actions; must be pure, or a retry would not overwrite itself
+
+_PARTITIONS = {"labels": ("domain", "split", "run_id", "labeler")}
+_DEFAULT_PARTITIONS = ("domain", "split", "run_id")
+_FOLDER_NAMES = {"run_id": "run"}
+# a column is filed under its own name but for this one
+
+
+@dataclass(frozen=True, slots=True)
+class ParquetSink:
+    """`rollouts.protocols.TreeSink` on an object store."""
+
+    store: ObjectStore
+    stamp: RunStamp
+    labelling: Labelling
+
+    def write(self, tree: Tree) -> Receipt:
+        item_id = tree.item.item_id
+        try:
+            # a worker that wakes after its work was redone by another writes nothing at all
+            return read_marker(self.store, self.stamp.run_id, item_id).receipt
+        except MissingObject:
+            pass
+        tables = tree_tables(tree, *self.labelling(tree), self.stamp)
+        parts = [part for table, rows in tables.items() for part in self._put_parts(table, rows, item_id)]
+        marker = Marker(
+            item_id=item_id,
+            run_id=self.stamp.run_id,
+            schema_version=SCHEMA_VERSION,
+            parts=tuple(parts),
+            row_hash={table: row_hash(table, rows) for table, rows in tables.items()},
+            progress=progress_of(tree),
+            early_stop=tree.early_stop,
+        )
+        if self.store.put_if_absent(marker_key(self.stamp.run_id, item_id), marker_to_bytes(marker)):
+            return marker.receipt
+        return read_marker(self.store, self.stamp.run_id, item_id).receipt
+
+    def _put_parts(self, table: str, rows: Sequence[Row], item_id: str) -> Iterator[Part]:
+        """One part for each partition that has rows."""
+        for folder, members in groupby(
+            sorted(rows, key=lambda row: _folder(table, row)), lambda row: _folder(table, row)
+        ):
+            filed = list(members)
+            data = encode_rows(table, filed)
+            sha256 = hashlib.sha256(data).hexdigest()
+            part = Part(
+                table=table,
+                key=part_key(folder, item_id, sha256),
+                sha256=sha256,
+                num_bytes=len(data),
+                num_rows=len(filed),
+            )
+            self.store.put(part.key, data)
+            yield part
+
+
+def progress_of(tree: Tree) -> Progress:
+    """The tree's totals, nothing being in flight."""
+    outcomes = [episode.outcome for episode in tree.episodes.values()]
+    finished = [outcome for outcome in outcomes if isinstance(outcome, Finished)]
+    return Progress(
+        episodes_planned=len(outcomes),
+        episodes_settled=len(finished),
+        episodes_failed=sum(isinstance(outcome, Failure) for outcome in outcomes),
+        successes=sum(outcome.reward is not None and outcome.reward.value == 1 for outcome in finished),
+        forks=len(tree.forks),
+        steps=sum(len(episode.steps) for episode in tree.episodes.values()),
+        spend=tree.spend,
+    )
+
+
+def _folder(table: str, row: Row) -> str:
+    columns = _PARTITIONS.get(table, _DEFAULT_PARTITIONS)
+    return part_folder(table, tuple((_FOLDER_NAMES.get(name, name), str(row[name])) for name in columns))
