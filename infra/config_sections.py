@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from actors import scripted_errors as stand_ins
+
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Limit = Annotated[int, Field(ge=0, le=2**53 - 1)]
 # 0 means none; 53 bits survive every JSON parser
@@ -19,6 +21,9 @@ Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Seconds = Annotated[float, Field(gt=0.0, le=604_800.0)]
 Price = Annotated[float, Field(ge=0.0)]
 OptionalPrice = Annotated[float | None, Field(ge=0.0)]
+
+_RATES, _TASKS = stand_ins.ErrorRates(), stand_ins.Difficulty()
+# the stand-ins know their own defaults
 
 RUN_ID = re.compile(r"(?!\.)[A-Za-z0-9._-]{1,64}")
 _VARIABLE_NAME = re.compile(r"[A-Z_][A-Z0-9_]{0,99}")
@@ -155,20 +160,30 @@ class SpeakerSection(Section):
 class ErrorRates(Section):
     """How often the scripted actor makes each mistake where it could."""
 
-    wrong_argument: Share = Field(default=0.08, description="a tool call with one argument changed")
-    skipped_write: Share = Field(default=0.04, description="a change the customer asked for is left out")
-    unconfirmed_write: Share = Field(default=0.06, description="a change is made before the customer confirmed it")
-    wrong_tool: Share = Field(default=0.04, description="another tool than the right one")
-    premature_transfer: Share = Field(default=0.02, description="handed to a human while it could be solved")
-    premature_goodbye: Share = Field(default=0.02, description="ended while something is left to do")
-    missing_information: Share = Field(default=0.1, description="an answer without what the customer has to be told")
+    wrong_argument: Share = Field(default=_RATES.wrong_argument, description="a tool call with one argument changed")
+    skipped_write: Share = Field(
+        default=_RATES.skipped_write, description="a change the customer asked for is left out"
+    )
+    unconfirmed_write: Share = Field(
+        default=_RATES.unconfirmed_write, description="a change before the customer confirmed it"
+    )
+    wrong_tool: Share = Field(default=_RATES.wrong_tool, description="another tool than the right one")
+    premature_transfer: Share = Field(
+        default=_RATES.premature_transfer, description="a transfer while it could be solved"
+    )
+    premature_goodbye: Share = Field(
+        default=_RATES.premature_goodbye, description="ended while something is left to do"
+    )
+    missing_information: Share = Field(
+        default=_RATES.missing_information, description="an answer without what has to be told"
+    )
 
 
 class Difficulty(Section):
     """How the scripted actor's tasks spread; the others have mixed outcomes."""
 
-    always_solved: Share = Field(default=0.2, description="share of tasks on which it never errs")
-    never_solved: Share = Field(default=0.15, description="share of tasks on which it always errs")
+    always_solved: Share = Field(default=_TASKS.always_solved, description="share of tasks on which it never errs")
+    never_solved: Share = Field(default=_TASKS.never_solved, description="share of tasks on which it always errs")
 
     @model_validator(mode="after")
     def _shares_fit(self) -> Self:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
 from infra.display import RunSummary, cost_text, count_text, print_summary
 from infra.launch import Ended, Prepared
 from infra.runs import RunStatus, read_status
+from storage.export import ExportReport
 from storage.reader import count_by
 from storage.verify import VerifyReport
 
@@ -87,3 +88,24 @@ def print_verification(reports: Sequence[VerifyReport], stream: TextIO) -> None:
             print(f"{report.run_id}: {problem}", file=stream)
         found = f"{len(report.problems)} problems" if report.problems else "everything is as it should be"
         print(f"{report.run_id}: {found}; content hash {report.content_hash}", file=stream)
+
+
+def export_rows(report: ExportReport) -> list[tuple[str, str]]:
+    """`treeroll export`: what was made, what was left out of it, and how to open it."""
+    made = "" if report.created else " (was there already, with the same content)"
+    rows = [
+        ("dataset", f"{report.name}: {report.format}{made}"),
+        ("rows", _splits(report.rows)),
+        ("tasks", _splits(report.tasks)),
+        ("left out", f"{count_text(report.left_out)} without a claim, {count_text(report.duplicates)} duplicates"),
+        ("bytes", count_text(report.num_bytes)),
+        ("at", report.uri),
+    ]
+    if report.items_settled < report.items_planned:
+        unfinished = f"only {report.items_settled} of {report.items_planned} tasks are published; the card says so"
+        rows.append(("unfinished", unfinished))
+    return rows
+
+
+def _splits(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{split} {count_text(count)}" for split, count in counts.items())

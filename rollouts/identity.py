@@ -36,13 +36,18 @@ def action_key(draft: Draft) -> bytes:
     Text beside a tool call is not part of it: the environment and the user see the call.
     """
     if draft.tool_calls:
-        return digest(b"call", *(_call_text(call).encode() for call in draft.tool_calls))
-    return digest(b"say", " ".join(draft.text.lower().split()).encode())
+        return digest(b"call", *(_bytes(_call_text(call)) for call in draft.tool_calls))
+    return digest(b"say", _bytes(" ".join(draft.text.lower().split())))
 
 
 def conversation_key(before: bytes, added: Iterable[Message]) -> bytes:
     """Key of a conversation from the key of its prefix (b"" for none) and the messages added since."""
-    return digest(before, *(_message_text(message).encode() for message in added))
+    return digest(before, *(_bytes(_message_text(message)) for message in added))
+
+
+def _bytes(text: str) -> bytes:
+    """UTF-8, and an own spelling for lone surrogates: a model's JSON can hold them."""
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _call_text(call: ToolCall) -> str:

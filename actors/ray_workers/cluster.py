@@ -24,7 +24,9 @@ def cluster(*, workers: int) -> Iterator[None]:
     # a worker without a GPU leaves CUDA_VISIBLE_DEVICES alone, and Ray does not warn of it
     if not os.environ.get("RAY_ADDRESS"):
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
-        # the private cluster's own; otherwise Ray leaves a token in the home directory and warns
+        # the private cluster's own; otherwise Ray leaves a token in the home directory
+    logging.getLogger("ray._private.authentication.authentication_token_setup").setLevel(logging.ERROR)
+    # says on every start that tokens are on, as they should be
     import ray
 
     if ray.is_initialized():
