@@ -1,0 +1,33 @@
+"""Which environments there are. Nothing of an environment is imported before it is asked for.
+
+To add one: a module with `open_environment(domain) -> Environment`, and its line here.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from typing import Any
+
+from actors.environments.names import named
+from rollouts.protocols import Environment
+
+_MODULES = {
+    "tau2": "actors.environments.tau2",
+}
+
+
+def environment(name: str, domain: str) -> Environment[Any]:
+    """The environment of one domain: one object per process, whoever asks, so that all share its base image and caches.
+
+    UsageError when the name or the domain is unknown, or when the package it comes from is missing or not the supported
+    version.
+    """
+    return _opened(name, domain)
+
+
+@functools.cache
+def _opened(name: str, domain: str) -> Environment[Any]:
+    module = importlib.import_module(named(name, _MODULES, what="environment"))
+    opened: Environment[Any] = module.open_environment(domain)
+    return opened

@@ -1,0 +1,88 @@
+"""A state's tables as JSON and back, exactly: also records that hold values their model would not accept.
+
+Tools assign without validation, so a record cannot be rebuilt by validating it. Each model is written with the name of
+its class instead; no other class than the database's own is ever made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias, get_args
+
+from pydantic import BaseModel
+
+from actors.environments.copy_on_write import Record, TableDelta, Tables
+from rollouts.errors import DataError
+
+CLASS = "\x00"
+# the key that marks a model, or, with an empty class name, a dictionary that has such a key of its own
+
+Classes: TypeAlias = Mapping[str, type[BaseModel]]
+
+
+def model_classes(database: type[BaseModel]) -> Classes:
+    """The models a database is made of, by class name."""
+    found: dict[str, type[BaseModel]] = {}
+    waiting: list[Any] = [field.annotation for field in database.model_fields.values()]
+    while waiting:
+        kind = waiting.pop()
+        waiting.extend(get_args(kind))
+        if isinstance(kind, type) and issubclass(kind, BaseModel) and kind.__name__ not in found:
+            found[kind.__name__] = kind
+            waiting.extend(field.annotation for field in kind.model_fields.values())
+    return found
+
+
+def packed_tables(tables: Tables) -> dict[str, Any]:
+    """Equal tables, equal JSON, whatever the order in which they came to differ from the base."""
+    return {
+        name: {
+            "records": {
+                key: _packed(record.model) if record else None for key, record in sorted(delta.records.items())
+            },
+            "appended": delta.appended,
+        }
+        for name, delta in sorted(tables.items())
+    }
+
+
+def unpacked_tables(packed: Mapping[str, Any], classes: Classes) -> Tables:
+    return {
+        name: TableDelta(
+            records={
+                key: None if record is None else Record(_unpacked(record, classes))
+                for key, record in delta["records"].items()
+            },
+            appended=tuple(delta["appended"]),
+        )
+        for name, delta in packed.items()
+    }
+
+
+def _packed(value: Any) -> Any:
+    match value:
+        case BaseModel():
+            return {CLASS: type(value).__name__} | {name: _packed(item) for name, item in value.__dict__.items()}
+        case dict():
+            items = {key: _packed(item) for key, item in value.items()}
+            return {CLASS: "", "items": items} if CLASS in items else items
+        case list():
+            return [_packed(item) for item in value]
+        case _:
+            return value
+
+
+def _unpacked(value: Any, classes: Classes) -> Any:
+    match value:
+        case {"\x00": "", "items": items}:
+            return {key: _unpacked(item, classes) for key, item in items.items()}
+        case {"\x00": name, **fields}:
+            if name not in classes:
+                raise DataError(f"a stored state holds a {name!r}; this database has {', '.join(sorted(classes))}")
+            return classes[name].model_construct(**{str(key): _unpacked(item, classes) for key, item in fields.items()})
+        case dict():
+            return {key: _unpacked(item, classes) for key, item in value.items()}
+        case list():
+            return [_unpacked(item, classes) for item in value]
+        case _:
+            return value

@@ -1,0 +1,215 @@
+"""What the τ² environments cost, beside upstream's own code in the same run: `python -m tests.benchmarks.environments`.
+
+CPU time of this process; every figure is the mean over all tasks' gold sequences unless the line says otherwise.
+"""
+
+from __future__ import annotations
+
+import copy
+import gc
+import itertools
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from types import FunctionType, ModuleType
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from actors.environments.tau2 import upstream
+from actors.environments.tau2.domains import DOMAINS, Domain
+from actors.environments.tau2.environment import Tau2Environment, Tau2State
+from actors.environments.tau2.scoring import UNSCORED_TOOLS
+from rollouts.episode import StopReason, Task, ToolCall
+from tests.environments.plain import PlainToolkit
+from tests.environments.plans import gold_calls
+
+BRANCH_CALLS = 6
+BRANCHES = 2_000
+ROUNDS = 20
+UPSTREAM_ROUNDS = 8
+# whole copies and hashes take a tenth of a second each
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    name: str
+    ours: str
+    goal: str = ""
+    upstream: str = ""
+    ratio: str = ""
+    # of upstream's cost to ours
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """A task, played by its gold sequence."""
+
+    task: Task
+    calls: Sequence[ToolCall]
+    state: Tau2State
+
+
+def main() -> None:
+    for domain in DOMAINS.values():
+        table = Table("", "ours", "goal", "upstream", "ratio", title=f"tau2 {domain.name}")
+        for line in _measured(domain):
+            table.add_row(line.name, line.ours, line.goal, line.upstream, line.ratio)
+        Console().print(table)
+
+
+def _measured(domain: Domain) -> Iterator[Line]:
+    before = _peak_mb()
+    load_s, code = _timed(lambda: upstream.machinery(domain))
+    yield Line(
+        name="import and load", ours=f"{load_s:.2f} s, {_peak_mb() - before:.0f} MB (imports in the first table)"
+    )
+    files = upstream.files(domain, version=upstream.supported_version())
+    environment, plain = Tau2Environment(files=files, load=lambda: code), PlainToolkit(code)
+    tasks = environment.tasks("base")
+    environment.initial(tasks[0])
+    first_s, _ = _timed(lambda: [environment.initial(task) for task in tasks])
+    yield Line(name="first state of a task (plays its gold sequence)", ours=_us(first_s / len(tasks)))
+    yield from _calls(environment, plain, tasks)
+    finished = [_played(environment, task) for task in tasks]
+    yield from _rewards(environment, finished, code.database)
+    yield from _sizes(environment, finished)
+    yield from _branches(environment, plain, [end for end in finished if end.calls], code.database)
+
+
+def _calls(environment: Tau2Environment, plain: PlainToolkit, tasks: Sequence[Task]) -> Iterator[Line]:
+    played = [(task, gold) for task in tasks if (gold := _scored(task))]
+    count = sum(len(gold) for _, gold in played)
+    starts = [environment.initial(task) for task, _ in played]
+    ours_s, _ = _timed(lambda: [_ends(environment, s, gold) for s, (_, gold) in zip(starts, played, strict=True)])
+    database = plain.fresh()
+    theirs_s, _ = _timed(lambda: [plain.call(database, call) for _, gold in played for call in gold])
+    yield _against("tool call", ours_s / count, theirs_s / count)
+
+
+def _rewards(environment: Tau2Environment, finished: Sequence[Finished], database: Any) -> Iterator[Line]:
+    def judge() -> list[float]:
+        return [environment.reward(end.state, (), StopReason.USER_STOP).value for end in finished]
+
+    first, _ = _timed(judge)
+    again, _ = _timed(lambda: [judge() for _ in range(ROUNDS)])
+    again /= ROUNDS
+    hash_s, _ = _timed(lambda: [database.get_hash() for _ in range(UPSTREAM_ROUNDS)])
+    hash_s /= UPSTREAM_ROUNDS
+    count = len(finished)
+    yield _against("exact reward, first (upstream: two hashes)", first / count, 2 * hash_s, goal="1000 µs")
+    yield _against("exact reward, again", again / count, 2 * hash_s, goal="5 µs")
+
+
+def _sizes(environment: Tau2Environment, finished: Sequence[Finished]) -> Iterator[Line]:
+    shared = [environment._toolbox.image, [end.task for end in finished]]
+    held = [_held_bytes(end.state.tables, shared) for end in finished]
+    dumped = [len(environment.dump(end.state)) for end in finished]
+    yield Line(name="a finished episode's state", ours=f"{_mean(held):.0f} B, at most {max(held)} B")
+    yield Line(name="the same, stored", ours=f"{_mean(dumped):.0f} B, at most {max(dumped)} B")
+
+
+def _branches(
+    environment: Tau2Environment, plain: PlainToolkit, finished: Sequence[Finished], database: Any
+) -> Iterator[Line]:
+    fork_s, forks = _timed(lambda: [end.state for end in itertools.islice(itertools.cycle(finished), BRANCHES)])
+    copy_s, _ = _timed(lambda: [copy.deepcopy(database) for _ in range(UPSTREAM_ROUNDS)])
+    yield _against(
+        "fork (a reference; upstream: deepcopy)", fork_s / len(forks), copy_s / UPSTREAM_ROUNDS, goal="20 µs"
+    )
+
+    plans = [(environment.initial(end.task), _six(end)) for end in finished]
+    ours_s, _ = _timed(
+        lambda: [_branch(environment, *plan) for plan in itertools.islice(itertools.cycle(plans), BRANCHES)]
+    )
+    theirs_s, _ = _timed(lambda: [_slow_branch(plain, database, calls) for _, calls in plans[:UPSTREAM_ROUNDS]])
+    ours, theirs = BRANCHES / ours_s, UPSTREAM_ROUNDS / theirs_s
+    yield Line(
+        name=f"branches (fork, {BRANCH_CALLS} calls, reward) per core-second",
+        ours=f"{ours:.0f}",
+        goal="500",
+        upstream=f"{theirs:.1f}",
+        ratio=f"{ours / theirs:.0f}",
+    )
+
+
+def _against(name: str, ours_s: float, theirs_s: float, *, goal: str = "") -> Line:
+    return Line(name=name, ours=_us(ours_s), goal=goal, upstream=_us(theirs_s), ratio=f"{theirs_s / ours_s:.1f}")
+
+
+def _branch(environment: Tau2Environment, state: Tau2State, calls: Sequence[ToolCall]) -> float:
+    return environment.reward(_ends(environment, state, calls), (), StopReason.USER_STOP).value
+
+
+def _slow_branch(plain: PlainToolkit, database: Any, calls: Sequence[ToolCall]) -> str:
+    own = copy.deepcopy(database)
+    for call in calls:
+        plain.call(own, call)
+    digest: str = own.get_hash()
+    return digest
+
+
+def _played(environment: Tau2Environment, task: Task) -> Finished:
+    calls = _scored(task)
+    return Finished(task=task, calls=calls, state=_ends(environment, environment.initial(task), calls))
+
+
+def _ends(environment: Tau2Environment, state: Tau2State, calls: Iterable[ToolCall]) -> Tau2State:
+    for call in calls:
+        state = environment.apply(state, call).state
+    return state
+
+
+def _six(end: Finished) -> list[ToolCall]:
+    """The gold sequence's last calls, writes above all; repeated where there are fewer."""
+    return list(itertools.islice(itertools.cycle(end.calls[-BRANCH_CALLS:]), BRANCH_CALLS))
+
+
+def _scored(task: Task) -> list[ToolCall]:
+    return [call for call in gold_calls(task) if call.name not in UNSCORED_TOOLS]
+
+
+# -- measuring --------------------------------------------------------------------------------------------------------
+
+
+def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
+    """CPU seconds, and what `work` returned."""
+    start = time.process_time()
+    result = work()
+    return time.process_time() - start, result
+
+
+def _held_bytes(root: object, shared: object) -> int:
+    """Memory of everything reachable from `root` and not from `shared`."""
+    seen = {id(found) for found in _reachable(shared, set())}
+    return sum(sys.getsizeof(found) for found in _reachable(root, seen))
+
+
+def _reachable(root: object, seen: set[int]) -> Iterator[object]:
+    waiting = [root]
+    while waiting:
+        found = waiting.pop()
+        if id(found) in seen or isinstance(found, type | ModuleType | FunctionType):
+            continue
+        seen.add(id(found))
+        yield found
+        waiting.extend(gc.get_referents(found))
+
+
+def _peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _mean(values: Sequence[int]) -> float:
+    return sum(values) / len(values)
+
+
+def _us(seconds: float) -> str:
+    return f"{seconds * 1e6:.2f} µs"
+
+
+if __name__ == "__main__":
+    main()
