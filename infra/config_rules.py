@@ -122,7 +122,10 @@ MOOT = (
     Moot(
         switch="branching.policy",
         when=_is("none"),
-        keys=(*_keys("branching", "forked_trunks width max_draws rollouts delta"), "labels.level"),
+        keys=(
+            *_keys("branching", "forked_trunks width max_draws rollouts delta"),
+            *_keys("labels", "level approve_level revise_level"),
+        ),
     ),
     Moot(switch="run.pool", when=_is("local"), keys=("run.workers",)),
     Moot(switch="storage.root", when=lambda root: not str(root).startswith("s3://"), keys=("storage.endpoint_url",)),

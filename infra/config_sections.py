@@ -239,12 +239,15 @@ class BranchingSection(Section):
     delta: Share = Field(default=0.2, description="loss of value that counts")
 
 
-class LabelsSection(Section):
-    """How values become labels."""
+Level = Annotated[float, Field(gt=0.0, lt=1.0)]
 
-    level: Annotated[float, Field(gt=0.0, lt=1.0)] = Field(
-        default=0.8, description="coverage of the intervals that decide"
-    )
+
+class LabelsSection(Section):
+    """How values become labels. Levels are nominal coverages of intervals."""
+
+    level: Level = Field(default=0.9, description="of the intervals in the values table")
+    approve_level: Level = Field(default=0.8, description="of the intervals that must exclude a loss of delta")
+    revise_level: Level = Field(default=0.95, description="of the intervals that must show a sibling to be better")
 
 
 class LimitsSection(Section):

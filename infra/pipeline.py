@@ -18,7 +18,7 @@ from actors.local_pool import LocalPool
 from actors.scripted import CriticRates, Difficulty, ErrorRates, ScriptedCasting
 from infra.config import RunConfig, config_digest
 from infra.config_sections import ActorSection, SpeakerSection
-from labeling.labels import label_actions
+from labeling.labels import LabelRule, label_actions
 from labeling.records import ActionValue, Label
 from labeling.values import action_values
 from rollouts.branching import BranchingSettings, fork_policy
@@ -199,11 +199,18 @@ class Labelling:
     """What a finished tree claims. Picklable."""
 
     level: float
-    delta: float
+    # of the values' intervals
+    rule: LabelRule
 
     def __call__(self, tree: Tree) -> tuple[list[ActionValue], list[Label]]:
         values = action_values(tree, level=self.level)
-        return values, label_actions(values, delta=self.delta)
+        return values, label_actions(values, self.rule)
+
+
+def labelling(config: RunConfig) -> Labelling:
+    levels = config.labels
+    rule = LabelRule(delta=config.branching.delta, approve_level=levels.approve_level, revise_level=levels.revise_level)
+    return Labelling(level=levels.level, rule=rule)
 
 
 # -- where it is played -----------------------------------------------------------------------------------------------
@@ -220,13 +227,12 @@ class EpisodeWorkerRecipe:
     def build(self) -> TreeWorker[Any]:
         logging.captureWarnings(True)
         world = open_environment(self.config)
-        labelling = Labelling(level=self.config.labels.level, delta=self.config.branching.delta)
         return TreeWorker(
             world,
             casting=casting(self.config),
             policy=fork_policy(self.config.branching.policy, branching(self.config)),
             settings=play_settings(self.config),
-            sink=ParquetSink(open_root(self.config), stamp(self.config, self.run_id, world), labelling),
+            sink=ParquetSink(open_root(self.config), stamp(self.config, self.run_id, world), labelling(self.config)),
             clock=time.monotonic,
             live_episodes=self.live_episodes,
         )

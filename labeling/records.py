@@ -62,6 +62,8 @@ class Label:
     # Q(rival) − Q(action), what a revision to the rival would win; None without a rival
     gain_lower: float | None
     gain_upper: float | None
+    gain_level: float
+    # nominal coverage of the gain's interval
     delta: float
     # the loss of value that counts
     labeler: str

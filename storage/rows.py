@@ -201,6 +201,7 @@ def _label(label: Label, value: ActionValue) -> Row:
         "gain_mean": _number(label.gain_mean),
         "gain_lower": _number(label.gain_lower),
         "gain_upper": _number(label.gain_upper),
+        "gain_level": float(label.gain_level),
         "delta": float(label.delta),
         "labeler": label.labeler,
     }

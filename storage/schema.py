@@ -142,6 +142,7 @@ _LABELS = [
     _optional("gain_mean", pa.float64(), "Q(rival) - Q(action); null without a rival"),
     _optional("gain_lower", pa.float64(), "of its interval"),
     _optional("gain_upper", pa.float64(), "of its interval"),
+    _column("gain_level", pa.float64(), "the nominal coverage of that interval"),
     _column("delta", pa.float64(), "the loss of value that counts"),
     _column("labeler", pa.string(), "name and version of the decision rule"),
 ]

@@ -98,7 +98,8 @@ def test_where_and_how_a_run_is_played_does_not_change_its_digest(override: str)
         "branching.policy=none",
         "branching.width=2",
         "branching.max_draws=5",
-        "labels.level=0.9",
+        "labels.level=0.8",
+        "labels.revise_level=0.9",
         "limits.turns=20",
     ],
 )
@@ -189,7 +190,7 @@ def test_settings_below_a_value_are_refused() -> None:
     ("overrides", "key", "value"),
     [
         (["branching.policy=none"], "branching.width", 3),
-        (["branching.policy=none"], "labels.level", 0.8),
+        (["branching.policy=none"], "labels.revise_level", 0.95),
         (["run.pool=local"], "run.workers", 2),
         (["tasks.ids=['5']"], "tasks.count", 0),
         (

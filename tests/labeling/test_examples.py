@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from labeling.examples import FEEDBACK_TEMPLATE, CriticExample, critic_example
-from labeling.labels import label_actions
+from labeling.labels import LabelRule, label_actions
 from labeling.records import ActionValue
 from labeling.rubric import critic_messages, parse_verdict
 from rollouts.episode import Approve, Briefing, Draft, JsonValue, Revise, ToolCall, UserMessage
@@ -15,6 +15,8 @@ from rollouts.protocols import Question
 
 LEVEL = 0.8
 BRIEFING = Briefing(policy="Ask first.", tools=(), user_instructions="")
+
+RULE = LabelRule(delta=0.2, approve_level=0.8, revise_level=0.8)
 
 
 def _call(name: str, **arguments: JsonValue) -> Draft:
@@ -51,7 +53,7 @@ def _question(draft: Draft) -> Question:
 
 
 def _examples(*values: ActionValue) -> list[CriticExample | None]:
-    labels = label_actions(values, delta=0.2)
+    labels = label_actions(values, RULE)
     return [critic_example(_question(v.action), label, values) for v, label in zip(values, labels, strict=True)]
 
 
@@ -118,7 +120,7 @@ def test_a_long_message_is_quoted_in_part() -> None:
 
 def test_a_revision_without_its_rival_is_refused() -> None:
     values = [_value(0, _call("refund"), 0, 8), _value(1, _call("cancel"), 8, 8)]
-    [label, _] = label_actions(values, delta=0.2)
+    [label, _] = label_actions(values, RULE)
     with pytest.raises(
         ValueError, match=r"the revision at t0\.s1\.a0 needs the values of the action and of its rival 1"
     ):

@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labeling.labels import label_actions
+from labeling.labels import LabelRule, label_actions
 from labeling.records import ActionValue
 from rollouts.estimates import jeffreys_interval
 from tests.toy import press
 
 LEVEL = 0.8
+RULE = LabelRule(delta=0.2, approve_level=0.8, revise_level=0.95)
 
 
 def _value(index: int, successes: int, n: int) -> ActionValue:
@@ -46,6 +47,7 @@ def _value(index: int, successes: int, n: int) -> ActionValue:
     [
         ([(0, 8), (8, 8)], [("revise", "better_sibling"), ("approve", "near_certain")]),
         ([(0, 8), (0, 8)], [("abstain", "hopeless"), ("abstain", "hopeless")]),
+        ([(0, 8), (2, 8)], [("abstain", "undecided"), ("approve", "no_better_sibling")]),
         ([(4, 8), (4, 8)], [("abstain", "undecided"), ("abstain", "undecided")]),
         ([(4, 8)], [("abstain", "no_sibling")]),
         ([(8, 8)], [("approve", "near_certain")]),
@@ -56,11 +58,11 @@ def _value(index: int, successes: int, n: int) -> ActionValue:
 )
 def test_the_rule_reads_the_intervals(counts: list[tuple[int, int]], labels: list[tuple[str, str]]) -> None:
     values = [_value(index, *count) for index, count in enumerate(counts)]
-    assert [(label.label, label.reason) for label in label_actions(values, delta=0.2)] == labels
+    assert [(label.label, label.reason) for label in label_actions(values, RULE)] == labels
 
 
 def test_a_label_names_its_rival_and_the_gain_with_its_interval() -> None:
-    [bad, _] = label_actions([_value(0, 1, 8), _value(1, 8, 8)], delta=0.2)
+    [bad, _] = label_actions([_value(0, 1, 8), _value(1, 8, 8)], RULE)
     assert (bad.label, bad.rival_index) == ("revise", 1)
     assert bad.gain_mean == pytest.approx(7 / 8)
     assert bad.gain_lower is not None
@@ -71,7 +73,7 @@ def test_a_label_names_its_rival_and_the_gain_with_its_interval() -> None:
 @given(st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)), min_size=1, max_size=4), st.floats(0.05, 0.95))
 def test_no_fork_asks_to_revise_its_best_action(counts: list[tuple[int, int]], delta: float) -> None:
     values = [_value(i, min(s, n), n) for i, (s, n) in enumerate(counts)]
-    labels = label_actions(values, delta=delta)
+    labels = label_actions(values, replace(RULE, delta=delta))
     assert [label.action_index for label in labels] == [value.action_index for value in values]
     known = [value for value in values if value.n]
     if known:
@@ -81,5 +83,5 @@ def test_no_fork_asks_to_revise_its_best_action(counts: list[tuple[int, int]], d
 
 def test_forks_are_judged_apart() -> None:
     other = replace(_value(0, 0, 8), fork_path="t0.s2")
-    labels = label_actions([_value(0, 8, 8), other], delta=0.2)
+    labels = label_actions([_value(0, 8, 8), other], RULE)
     assert [label.label for label in labels] == ["approve", "abstain"]

@@ -211,6 +211,7 @@ def _label(value: ActionValue, rule: str) -> Label:
         gain_mean=None,
         gain_lower=0,
         gain_upper=0.25,
+        gain_level=0.95,
         delta=0.2,
         labeler=rule,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from labeling.labels import label_actions
+from labeling.labels import LabelRule, label_actions
 from labeling.records import ActionValue, Label
 from labeling.values import action_values
 from rollouts.branching import EveryStep
@@ -28,6 +28,8 @@ STAMP = RunStamp(run_id=RUN, actor="scripted:actor", user="chat:a-model", critic
 POLICY = EveryStep(trunks=2, width=3, rollouts=8, max_draws=6, forked_trunks=1)
 BRIEFING = ToyEnvironment().briefing(Task(task_id="", domain="toy", split="train", data={}))
 
+RULE = LabelRule(delta=0.2, approve_level=0.8, revise_level=0.8)
+
 
 class NamedUser:
     """Opens with its task's name, so that two tasks have different conversations."""
@@ -44,7 +46,7 @@ class NamedUser:
 
 def labelled(tree: Tree) -> tuple[list[ActionValue], list[Label]]:
     values = action_values(tree, level=0.8)
-    return values, label_actions(values, delta=0.2)
+    return values, label_actions(values, RULE)
 
 
 def item(index: int, *, split: str = "train") -> WorkItem:

@@ -1,0 +1,134 @@
+"""How often labels are right: τ² retail, stand-ins, against true values by brute force.
+
+    python -m tests.benchmarks.labels [rollouts ...]
+
+A `revise` is right when some sibling is truly better (by more than 0.01; "by delta" counts those better by `delta`), an `approve`
+when no sibling is truly better by `delta`. Tasks with more than `MOST_WRITES` gold writes are left out: brute force over their
+plays takes too long. The interval's coverage is the share of values whose interval at the first level holds the truth.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections import defaultdict
+from dataclasses import dataclass
+
+from infra.config import load_config
+from infra.pipeline import branching, casting, open_environment, plan, play_settings
+from labeling.labels import LabelRule, label_actions
+from labeling.records import LabelName
+from labeling.values import action_values
+from rollouts.branching import fork_policy
+from rollouts.explore import explore
+from rollouts.meter import Meter
+from rollouts.play import Player
+from rollouts.tree import Tree
+from tests.benchmarks.table import print_table
+from tests.exact_values import ExactValues
+
+LEVELS = ((0.8, 0.8), (0.8, 0.9), (0.8, 0.95), (0.9, 0.95))
+# to approve, to revise
+ROLLOUTS = (4, 8, 16)
+MOST_WRITES = 2
+BETTER = 0.01
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grown:
+    tree: Tree
+    truth: dict[tuple[str, int], float]
+    # (fork path, action index) → true Q
+
+
+def main() -> None:
+    rows = []
+    for rollouts in [int(argument) for argument in sys.argv[1:]] or ROLLOUTS:
+        grown, delta, calls = asyncio.run(_grow(rollouts))
+        for approve, revise in LEVELS:
+            rule = LabelRule(delta=delta, approve_level=approve, revise_level=revise)
+            rows.append([str(rollouts), f"{calls:,}", f"{approve} / {revise}", *_graded(grown, rule)])
+    heading = ["rollouts", "calls", "levels", "coverage", "revise", "right", "by delta", "approve", "right", "abstain"]
+    print_table(heading, rows)
+
+
+async def _grow(rollouts: int) -> tuple[list[Grown], float, int]:
+    config = load_config("quickstart", overrides=[f"branching.rollouts={rollouts}", "tasks.count=74"])
+    world = open_environment(config)
+    cast = casting(config)
+    grown, calls = [], 0
+    for item in plan(config, world):
+        kinds = {tool.name: tool.kind for tool in world.briefing(item.task).tools}
+        criteria: dict[str, list[dict[str, str]]] = item.task.data["evaluation_criteria"]  # type: ignore[assignment]
+        if sum(kinds.get(action["name"]) == "write" for action in criteria["actions"]) > MOST_WRITES:
+            continue
+        meter = Meter()
+        player = Player(
+            world,
+            task=item.task,
+            cast=cast.cast(item.task),
+            seed=item.seed,
+            settings=play_settings(config),
+            meter=meter,
+            clock=time.monotonic,
+            should_stop=lambda: False,
+        )
+        policy = fork_policy(config.branching.policy, branching(config))
+        tree = await explore(item, player, policy=policy, meter=meter, slots=asyncio.Semaphore(64))
+        grown.append(Grown(tree=tree, truth=_truth(tree, player, config.limits.turns)))
+        calls += tree.spend.calls
+    await cast.close()
+    return grown, config.branching.delta, calls
+
+
+def _truth(tree: Tree, player: Player[object], turns: int) -> dict[tuple[str, int], float]:
+    exact = ExactValues(player.environment, player.cast, tree.item.task)
+    truth = {}
+    for fork in tree.forks.values():
+        trunk = tree.episodes[fork.episode_path]
+        state, conversation = player.environment.initial(tree.item.task), trunk.opening
+        for step in trunk.steps[: fork.step]:
+            for call in step.action.tool_calls:
+                state = player.environment.apply(state, call).state
+            conversation += step.added
+        for action in fork.actions:
+            value = exact.action_value(conversation, state, turns - fork.step, action.draft)
+            truth[fork.path, action.index] = value
+    return truth
+
+
+def _graded(grown: list[Grown], rule: LabelRule) -> list[str]:
+    covered = total = by_delta = 0
+    right: dict[LabelName, int] = defaultdict(int)
+    given: dict[LabelName, int] = defaultdict(int)
+    for one in grown:
+        values = action_values(one.tree, level=rule.approve_level)
+        best: dict[str, float] = defaultdict(float)
+        for value in values:
+            truth = one.truth[value.fork_path, value.action_index]
+            best[value.fork_path] = max(best[value.fork_path], truth)
+            covered += value.lower - 1e-9 <= truth <= value.upper + 1e-9
+            total += 1
+        for label in label_actions(values, rule):
+            loss = best[label.fork_path] - one.truth[label.fork_path, label.action_index]
+            given[label.label] += 1
+            by_delta += label.label == "revise" and loss >= rule.delta
+            right[label.label] += loss > BETTER if label.label == "revise" else loss < rule.delta
+    return [
+        f"{covered / total:.1%}",
+        str(given["revise"]),
+        _share(right["revise"], given["revise"]),
+        _share(by_delta, given["revise"]),
+        str(given["approve"]),
+        _share(right["approve"], given["approve"]),
+        f"{given['abstain'] / total:.1%}",
+    ]
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part / whole:.1%}" if whole else "-"
+
+
+if __name__ == "__main__":
+    main()
