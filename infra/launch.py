@@ -143,7 +143,7 @@ def play(prepared: Prepared, display: Display) -> Ended:
         with _cluster(prepared.config):
             stop = asyncio.run(_until_signalled(_drive(prepared, display, began)))
     except (KeyboardInterrupt, asyncio.CancelledError):
-        return Ended(how="interrupted", why="interrupted", wall_s=time.monotonic() - began, exit_code=130)
+        return Ended(how="interrupted", why="", wall_s=time.monotonic() - began, exit_code=130)
     finally:
         display.close()
     wall_s = time.monotonic() - began
