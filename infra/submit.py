@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 POLL_S = 0.5
 # between two questions whether a job has ended; its logs have ended by then
+_NOT_YET = "No available agent"
+# a dashboard answers a moment before any node can take a job; nothing was submitted then
 PATIENCE = 60
 # a head that is restarted by its operator answers again within half a minute
 
@@ -145,7 +147,14 @@ def _only(address: str) -> Iterator[None]:
 def _send(client: JobSubmissionClient, command: str, name: str, config: str) -> str:
     with tempfile.TemporaryDirectory(prefix="treeroll-") as folder:
         Path(folder, name).write_text(config, encoding="utf-8")
-        return str(client.submit_job(entrypoint=command, runtime_env={"working_dir": folder}))
+        for attempt in range(PATIENCE):
+            try:
+                return str(client.submit_job(entrypoint=command, runtime_env={"working_dir": folder}))
+            except RuntimeError as error:
+                if _NOT_YET not in str(error) or attempt + 1 == PATIENCE:
+                    raise
+            time.sleep(POLL_S)
+    raise AssertionError("the last attempt returns or raises")
 
 
 def _follow(client: JobSubmissionClient, job: str, address: str, out: TextIO) -> int:
