@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import functools
 import importlib
+from collections.abc import Callable
 from typing import Any
 
 from actors.environments.names import named
-from rollouts.protocols import Environment
+from rollouts.protocols import Casting, Environment
 
 _MODULES = {
+    "known_values": "actors.environments.known_values",
     "tau2": "actors.environments.tau2",
 }
 
@@ -31,3 +33,10 @@ def _opened(name: str, domain: str) -> Environment[Any]:
     module = importlib.import_module(named(name, _MODULES, what="environment"))
     opened: Environment[Any] = module.open_environment(domain)
     return opened
+
+
+def own_stand_ins(name: str) -> Callable[..., Casting] | None:
+    """`stand_ins(*, critic)` of an environment that has its own; None: the scripted ones play it."""
+    module = importlib.import_module(named(name, _MODULES, what="environment"))
+    found: Callable[..., Casting] | None = getattr(module, "stand_ins", None)
+    return found

@@ -1,0 +1,1 @@
+"""The known-values world: its rules, its stand-ins, its exact values."""
