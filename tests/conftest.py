@@ -17,7 +17,7 @@ from tests.needs import NEEDS, need
 
 OBJECT_STORE_BYTES = 100 * 1024 * 1024
 # explicit, or Ray takes 30 % of the machine's memory; rows never pass through it
-COST = {"tau2": 1, "tau_bench": 2, "s3": 3, "ray": 4, "slow": 5, "vllm": 6, "browser": 7}
+COST = {"tau2": 1, "tau_bench": 2, "userbench": 2, "s3": 3, "ray": 4, "slow": 5, "vllm": 6, "browser": 7}
 # rank of a marker; a test ranks by its dearest one
 FIXTURES = {"ray_cluster": "ray", "s3_server": "s3"}
 # who uses one of these has its marker

