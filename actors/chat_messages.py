@@ -1,7 +1,7 @@
 """One conversation as each side's model reads it. Pure.
 
-The actor reads everything. The simulated user reads what was said to it and what it said, with the roles exchanged: tool
-calls, tool results and the text beside a tool call never reach it, and neither side ever reads the other's briefing.
+Each side reads what was said, and its own tool calls with their results; to the user's model the roles are exchanged. The other
+side's calls, their results and the text beside them never reach it, nor does the other side's briefing.
 """
 
 from __future__ import annotations
@@ -17,10 +17,13 @@ from rollouts.episode import (
     Briefing,
     Conversation,
     Message,
+    Side,
     ToolCall,
     ToolMessage,
     ToolSpec,
     UserMessage,
+    seen_by_actor,
+    seen_by_user,
 )
 
 STARTER = "Hello, this is customer service. What can I do for you?"
@@ -40,7 +43,7 @@ def actor_messages(
     conversation: Conversation, briefing: Briefing, *, feedback: Sequence[str] = ()
 ) -> list[WireMessage]:
     """The conversation under the domain policy; feedback on this turn's drafts comes last, oldest first, without the drafts."""
-    messages = [_said("system", briefing.policy), *map(_to_actor, conversation)]
+    messages = [_said("system", briefing.policy), *_as_read_by("actor", conversation)]
     if feedback:
         listed = "\n".join(f"- {text}" for text in feedback)
         messages.append(_said("user", _REVIEW_NOTE.format(feedback=listed)))
@@ -49,7 +52,7 @@ def actor_messages(
 
 def user_messages(conversation: Conversation, briefing: Briefing) -> list[WireMessage]:
     """The conversation from the other side: the model plays the customer, so what the customer said is the assistant's."""
-    return [_said("system", briefing.user_instructions), _said("user", STARTER), *_to_user(conversation)]
+    return [_said("system", briefing.user_instructions), _said("user", STARTER), *_as_read_by("user", conversation)]
 
 
 def with_correction(messages: list[WireMessage], problem: str) -> list[WireMessage]:
@@ -67,32 +70,23 @@ def wire_tools(tools: Sequence[ToolSpec]) -> list[WireTool]:
     ]
 
 
-def _to_actor(message: Message) -> WireMessage:
+def _as_read_by(side: Side, conversation: Conversation) -> Iterator[WireMessage]:
+    seen = seen_by_actor(conversation) if side == "actor" else seen_by_user(conversation)
+    return (_wired(side, message) for message in seen)
+
+
+def _wired(reader: Side, message: Message) -> WireMessage:
     match message:
-        case UserMessage():
-            return _said("user", message.text)
-        case AssistantMessage(tool_calls=()):
-            return _said("assistant", message.text)
-        case AssistantMessage():
-            calls = [_wire_call(call) for call in message.tool_calls]
-            return {"role": "assistant", "content": message.text or None, "tool_calls": [*calls]}
         case ToolMessage():
             return {"role": "tool", "tool_call_id": message.call_id, "content": message.content}
+        case UserMessage() | AssistantMessage():
+            own = isinstance(message, AssistantMessage) == (reader == "actor")
+            said = _said("assistant" if own else "user", message.text)
+            if not message.tool_calls:
+                return said
+            return said | {"content": message.text or None, "tool_calls": [*map(_wire_call, message.tool_calls)]}
         case _:
             assert_never(message)
-
-
-def _to_user(conversation: Conversation) -> Iterator[WireMessage]:
-    for message in conversation:
-        match message:
-            case UserMessage():
-                yield _said("assistant", message.text)
-            case AssistantMessage(tool_calls=()):
-                yield _said("user", message.text)
-            case AssistantMessage() | ToolMessage():
-                pass
-            case _:
-                assert_never(message)
 
 
 def _said(role: str, text: str) -> WireMessage:

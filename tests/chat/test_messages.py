@@ -123,3 +123,25 @@ def test_the_actor_reads_everything_but_the_users_briefing(made: tuple[Conversat
     read = json.dumps(actor_messages(conversation, BRIEFING))
     assert all(text in read for text in [*said, *hidden, BRIEFING.policy])
     assert BRIEFING.user_instructions not in read
+
+
+DUAL: Conversation = (
+    UserMessage(text="My phone has no signal."),
+    AssistantMessage(text="Please look at the status bar."),
+    UserMessage(text="", tool_calls=(ToolCall(call_id="u1", name="check_status_bar", arguments={}),)),
+    ToolMessage(call_id="u1", name="check_status_bar", content="NO SIM", side="user"),
+    UserMessage(text="It says that there is no SIM."),
+    AssistantMessage(text="", tool_calls=(ToolCall(call_id="a1", name="get_line", arguments={}),)),
+    ToolMessage(call_id="a1", name="get_line", content="LINE active"),
+    AssistantMessage(text="Please put the SIM back in."),
+)
+
+
+def test_where_both_sides_have_tools_each_reads_its_own_calls_only() -> None:
+    actor = actor_messages(DUAL, BRIEFING)[1:]
+    assert [message["role"] for message in actor] == ["user", "assistant", "user", "assistant", "tool", "assistant"]
+    assert "NO SIM" not in str(actor)
+    user = user_messages(DUAL, BRIEFING)[2:]
+    assert [message["role"] for message in user] == ["assistant", "user", "assistant", "tool", "assistant", "user"]
+    assert "check_status_bar" in str(user[2]["tool_calls"])
+    assert "LINE" not in str(user)
