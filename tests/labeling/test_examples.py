@@ -9,11 +9,9 @@ from labeling.labels import LabelRule, label_actions
 from labeling.records import ActionValue
 from labeling.rubric import critic_messages, parse_verdict
 from rollouts.episode import Approve, Briefing, Draft, JsonValue, Revise, ToolCall, UserMessage
-from rollouts.estimates import jeffreys_interval
-from rollouts.identity import action_key
 from rollouts.protocols import Question
+from tests.labeling.values import value_of
 
-LEVEL = 0.8
 BRIEFING = Briefing(policy="Ask first.", tools=(), user_instructions="")
 
 RULE = LabelRule(delta=0.2, approve_level=0.8, revise_level=0.8)
@@ -21,31 +19,6 @@ RULE = LabelRule(delta=0.2, approve_level=0.8, revise_level=0.8)
 
 def _call(name: str, **arguments: JsonValue) -> Draft:
     return Draft(text="", tool_calls=(ToolCall(call_id="1", name=name, arguments=arguments),))
-
-
-def _value(index: int, action: Draft, successes: float, n: int) -> ActionValue:
-    interval = jeffreys_interval(successes, n, level=LEVEL)
-    return ActionValue(
-        fork_path="t0.s1",
-        episode_path="t0",
-        step=1,
-        state_key=b"s" * 16,
-        action_index=index,
-        action_key=action_key(action),
-        action=action,
-        kind="write",
-        multiplicity=1,
-        draws=2,
-        n=n,
-        successes=successes,
-        failures=0,
-        mean=interval.mean if n else None,
-        lower=interval.lower,
-        upper=interval.upper,
-        level=LEVEL,
-        origin="forced",
-        stop_reason="fixed_count",
-    )
 
 
 def _question(draft: Draft) -> Question:
@@ -58,14 +31,14 @@ def _examples(*values: ActionValue) -> list[CriticExample | None]:
 
 
 def _feedback(draft: Draft, better: Draft) -> str:
-    [example, _] = _examples(_value(0, draft, 1, 8), _value(1, better, 7, 8))
+    [example, _] = _examples(value_of(0, draft, 1, 8), value_of(1, better, 7, 8))
     assert example is not None
     assert isinstance(example.verdict, Revise)
     return example.verdict.feedback
 
 
 def test_an_example_is_the_question_and_the_verdict_of_its_label() -> None:
-    bad, good = _value(0, _call("refund"), 0, 8), _value(1, Draft(text="May I?"), 8, 8)
+    bad, good = value_of(0, _call("refund"), 0, 8), value_of(1, Draft(text="May I?"), 8, 8)
     revised, approved = _examples(bad, good)
     assert revised is not None
     assert approved is not None
@@ -78,7 +51,7 @@ def test_an_example_is_the_question_and_the_verdict_of_its_label() -> None:
 
 
 def test_an_abstaining_label_gives_no_example() -> None:
-    assert _examples(_value(0, _call("refund"), 4, 8), _value(1, _call("ask"), 4, 8)) == [None, None]
+    assert _examples(value_of(0, _call("refund"), 4, 8), value_of(1, _call("ask"), 4, 8)) == [None, None]
 
 
 @pytest.mark.parametrize(
@@ -119,7 +92,7 @@ def test_a_long_message_is_quoted_in_part() -> None:
 
 
 def test_a_revision_without_its_rival_is_refused() -> None:
-    values = [_value(0, _call("refund"), 0, 8), _value(1, _call("cancel"), 8, 8)]
+    values = [value_of(0, _call("refund"), 0, 8), value_of(1, _call("cancel"), 8, 8)]
     [label, _] = label_actions(values, RULE)
     with pytest.raises(
         ValueError, match=r"the revision at t0\.s1\.a0 needs the values of the action and of its rival 1"

@@ -10,36 +10,14 @@ from hypothesis import strategies as st
 
 from labeling.labels import LabelRule, label_actions
 from labeling.records import ActionValue
-from rollouts.estimates import jeffreys_interval
+from tests.labeling.values import value_of
 from tests.toy import press
 
-LEVEL = 0.8
 RULE = LabelRule(delta=0.2, approve_level=0.8, revise_level=0.95)
 
 
 def _value(index: int, successes: int, n: int) -> ActionValue:
-    interval = jeffreys_interval(successes, n, level=LEVEL)
-    return ActionValue(
-        fork_path="t0.s1",
-        episode_path="t0",
-        step=1,
-        state_key=b"s" * 16,
-        action_index=index,
-        action_key=bytes([index]) * 16,
-        action=press(str(index)),
-        kind="write",
-        multiplicity=1,
-        draws=3,
-        n=n,
-        successes=successes,
-        failures=0,
-        mean=interval.mean if n else None,
-        lower=interval.lower,
-        upper=interval.upper,
-        level=LEVEL,
-        origin="forced",
-        stop_reason="fixed_count",
-    )
+    return value_of(index, press(str(index)), successes, n)
 
 
 @pytest.mark.parametrize(
