@@ -15,9 +15,10 @@ from typing import Protocol, TypeAlias
 
 from actors.chat_client import ChatClient
 from actors.chat_endpoint import Endpoint
+from actors.chat_judge import ChatJudge
 from actors.chat_policy import ChatActor, ChatUser
 from rollouts.episode import Task
-from rollouts.protocols import Cast, Critic, NoCritic, Policy
+from rollouts.protocols import Cast, Critic, Judge, NoCritic, NoJudge, Policy
 
 PolicySource: TypeAlias = Callable[[Task], Policy]
 CriticSource: TypeAlias = Callable[[Task], Critic]
@@ -49,24 +50,34 @@ class ChatClients:
         policy = ChatUser(self.client(endpoint))
         return lambda task: policy
 
+    def judge(self, endpoint: Endpoint) -> Judge:
+        return ChatJudge(self.client(endpoint))
+
     async def close(self) -> None:
         for client in self._clients.values():
             await client.close()
 
 
 class RoleCasting:
-    """Each role from its own source; `closing` is closed in order."""
+    """Each role from its own source; one judge for all tasks; `closing` is closed in order."""
 
     def __init__(
-        self, *, actor: PolicySource, user: PolicySource, critic: CriticSource, closing: Sequence[Closable]
+        self,
+        *,
+        actor: PolicySource,
+        user: PolicySource,
+        critic: CriticSource,
+        judge: Judge = NoJudge(),
+        closing: Sequence[Closable],
     ) -> None:
         self._actor = actor
         self._user = user
         self._critic = critic
+        self._judge = judge
         self._closing = closing
 
     def cast(self, task: Task) -> Cast:
-        return Cast(actor=self._actor(task), user=self._user(task), critic=self._critic(task))
+        return Cast(actor=self._actor(task), user=self._user(task), critic=self._critic(task), judge=self._judge)
 
     async def close(self) -> None:
         for closable in self._closing:

@@ -13,7 +13,7 @@ from typing import Protocol
 from actors.chat_endpoint import Endpoint
 from actors.chat_messages import actor_messages, user_messages, wire_tools, with_correction
 from actors.chat_wire import ChatRequest, MalformedCall, Reply
-from rollouts.episode import AssistantMessage, Briefing, Conversation, Draft, ToolCall, Usage
+from rollouts.episode import Briefing, Conversation, Draft, ToolCall, ToolMessage, Usage
 from rollouts.errors import FailureKind, RolloutError
 from rollouts.seeds import derive_seed
 
@@ -49,18 +49,12 @@ class ChatActor:
             tools=wire_tools(briefing.tools),
             seed=seed,
         )
-        reply = await _usable(self._client, request, problem_of=_actor_problem, kind=FailureKind.REJECTED)
-        calls = [call for call in reply.tool_calls if isinstance(call, ToolCall)]
-        return Draft(
-            text=reply.text.strip(),
-            tool_calls=_with_own_ids(calls, conversation),
-            reasoning=reply.reasoning,
-            usage=reply.usage,
-        )
+        reply = await _usable(self._client, request, problem_of=_action_problem, kind=FailureKind.REJECTED)
+        return _drafted(reply, conversation, with_calls=True)
 
 
 class ChatUser:
-    """A chat model as the customer. It has no tools and reads nothing of the actor's."""
+    """A chat model as the customer. It reads nothing of the actor's tools; it has its own where the briefing gives it any."""
 
     def __init__(self, client: Completer) -> None:
         self._client = client
@@ -72,38 +66,53 @@ class ChatUser:
     async def act(
         self, conversation: Conversation, briefing: Briefing, *, seed: int, feedback: Sequence[str] = ()
     ) -> Draft:
-        """RolloutError(SIMULATOR) when MAX_ASKS replies in a row had no text."""
-        request = ChatRequest(messages=user_messages(conversation, briefing), tools=[], seed=seed)
-        reply = await _usable(self._client, request, problem_of=_user_problem, kind=FailureKind.SIMULATOR)
-        return Draft(text=reply.text.strip(), reasoning=reply.reasoning, usage=reply.usage)
+        """RolloutError(SIMULATOR) when MAX_ASKS replies in a row had no text and no usable call."""
+        tools = wire_tools(briefing.user_tools)
+        request = ChatRequest(messages=user_messages(conversation, briefing), tools=tools, seed=seed)
+        problem_of = _action_problem if tools else _speech_problem
+        return _drafted(
+            await _usable(self._client, request, problem_of=problem_of, kind=FailureKind.SIMULATOR),
+            conversation,
+            with_calls=bool(tools),
+        )
+
+
+def _drafted(reply: Reply, conversation: Conversation, *, with_calls: bool) -> Draft:
+    calls = [call for call in reply.tool_calls if isinstance(call, ToolCall)] if with_calls else []
+    return Draft(
+        text=reply.text.strip(),
+        tool_calls=_with_own_ids(calls, conversation),
+        reasoning=reply.reasoning,
+        usage=reply.usage,
+    )
 
 
 async def _usable(
     client: Completer, request: ChatRequest, *, problem_of: Callable[[Reply], str], kind: FailureKind
 ) -> Reply:
     """The first usable reply, with the usage of all replies it took."""
-    usage, problem, asked = Usage(), "", request
+    usage, problem, asked = Usage(calls=0), "", request
     for ask in range(MAX_ASKS):
         if problem:
             messages = with_correction(request.messages, problem)
             asked = replace(request, messages=messages, seed=derive_seed(request.seed or 0, "ask", ask))
         reply = await client.complete(asked)
-        usage = _sum(usage, reply.usage)
+        usage += reply.usage
         problem = problem_of(reply)
         if not problem:
             return replace(reply, usage=usage)
     raise RolloutError(f"the model gave no usable reply in {MAX_ASKS} asks; the last one: {problem}", kind=kind)
 
 
-def _actor_problem(reply: Reply) -> str:
+def _action_problem(reply: Reply) -> str:
     """Why the reply is no action; "" when it is one. The words go back to the model."""
     for call in reply.tool_calls:
         if isinstance(call, MalformedCall):
             return f"the tool call {call.name[:64]!r} is malformed: {call.problem}"
-    return "" if reply.tool_calls else _user_problem(reply)
+    return "" if reply.tool_calls else _speech_problem(reply)
 
 
-def _user_problem(reply: Reply) -> str:
+def _speech_problem(reply: Reply) -> str:
     return "" if reply.text.strip() else _empty(reply)
 
 
@@ -113,7 +122,8 @@ def _empty(reply: Reply) -> str:
 
 def _with_own_ids(calls: Iterable[ToolCall], conversation: Conversation) -> tuple[ToolCall, ...]:
     """The calls under ids that no other call of the conversation has: endpoints leave ids out or start again at call_0."""
-    taken = {call.call_id for m in conversation if isinstance(m, AssistantMessage) for call in m.tool_calls}
+    speakers = [message for message in conversation if not isinstance(message, ToolMessage)]
+    taken = {call.call_id for message in speakers for call in message.tool_calls}
     named: list[ToolCall] = []
     for call in calls:
         if not call.call_id or call.call_id in taken:
@@ -128,12 +138,3 @@ def _free_id(taken: set[str]) -> str:
     while (call_id := f"call_{number}") in taken:
         number += 1
     return call_id
-
-
-def _sum(a: Usage, b: Usage) -> Usage:
-    return Usage(
-        prompt_tokens=a.prompt_tokens + b.prompt_tokens,
-        completion_tokens=a.completion_tokens + b.completion_tokens,
-        cached_tokens=a.cached_tokens + b.cached_tokens,
-        cost_usd=None if a.cost_usd is None or b.cost_usd is None else a.cost_usd + b.cost_usd,
-    )

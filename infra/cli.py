@@ -48,8 +48,15 @@ AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable.")]
 
 F = TypeVar("F", bound=Callable[..., int])
 
+tasks_app = typer.Typer(name="tasks", help="Make tasks beyond those that a benchmark has.", no_args_is_help=True)
+app.add_typer(tasks_app)
+
 
 def _command(function: F) -> F:
+    return app.command()(_guarded(function))
+
+
+def _guarded(function: F) -> F:
     """Turn what a command raises into one line on standard error and the exit code of the contract."""
 
     @functools.wraps(function)
@@ -67,7 +74,7 @@ def _command(function: F) -> F:
             code = 0
         raise typer.Exit(code)
 
-    return app.command()(wrapped)  # type: ignore[return-value]
+    return wrapped  # type: ignore[return-value]
 
 
 def _complain(error: Exception, code: int) -> int:
@@ -155,6 +162,32 @@ def submit(
     from infra.submit import submit as submit_job
 
     return submit_job(config, address=address, overrides=set_ or [], root=root, run_id=run_id, python=python)
+
+
+# -- make tasks -------------------------------------------------------------------------------------------------------
+
+
+@tasks_app.command("make")
+@_guarded
+def make_tasks(
+    domain: Annotated[str, typer.Option("--domain", help="retail or airline, of tau2.")],
+    count: Annotated[int, typer.Option("--count", help="How many tasks.")],
+    out: Annotated[Path, typer.Option("--out", help="The file to write: JSON lines, for tasks.source.")],
+    seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same file.")] = 0,
+    force: Annotated[bool, typer.Option("--force", help="Replace another file that stands there.")] = False,
+    paraphrase_with: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CONFIG", help="Have this configuration's [user] model reword the requests.", show_default=False
+        ),
+    ] = None,
+) -> int:
+    """Make new training tasks from the domain's database, each verified in its environment and kept away from the test split."""
+    from infra.task_making import Order, make
+
+    order = Order(domain=domain, count=count, seed=seed, out=out, force=force)
+    _print_rows(make(order, paraphrase_with=paraphrase_with))
+    return 0
 
 
 # -- look -------------------------------------------------------------------------------------------------------------

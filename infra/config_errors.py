@@ -43,7 +43,6 @@ _PLANNED_VALUES = {
     "branching.policy": ("first_error", "bisect", "adaptive"),
 }
 _PLANNED_KEYS = {
-    "tasks.source": "tasks come from the environment's splits; choose them by tasks.count or tasks.ids",
     **{
         f"critic.{name}": "a critic is none or scripted"
         for name in (

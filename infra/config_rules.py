@@ -19,12 +19,13 @@ from infra.config_errors import Problem, shown
 from infra.config_sections import (
     ActorSection,
     BranchingSection,
+    ChatSection,
     CriticSection,
+    JudgeSection,
     LabelsSection,
     LimitsSection,
     RunSection,
     Section,
-    SpeakerSection,
     StorageSection,
     TasksSection,
     UserSection,
@@ -40,6 +41,7 @@ class RunConfig(Section):
     actor: ActorSection = Field(default=ActorSection(), description=ActorSection.__doc__)
     user: UserSection = Field(default=UserSection(), description=UserSection.__doc__)
     critic: CriticSection = Field(default=CriticSection(), description=CriticSection.__doc__)
+    judge: JudgeSection = Field(default=JudgeSection(), description=JudgeSection.__doc__)
     branching: BranchingSection = Field(default=BranchingSection(), description=BranchingSection.__doc__)
     labels: LabelsSection = Field(default=LabelsSection(), description=LabelsSection.__doc__)
     limits: LimitsSection = Field(default=LimitsSection(), description=LimitsSection.__doc__)
@@ -108,7 +110,9 @@ def _keys(section: str, names: str) -> tuple[str, ...]:
     return tuple(f"{section}.{name}" for name in names.split())
 
 
-_CHAT = " ".join(name for name in SpeakerSection.model_fields if name != "kind")
+_CHAT = " ".join(name for name in ChatSection.model_fields if name != "kind")
+_CHATTING = ("actor", "user", "judge")
+# roles that a model behind an endpoint can play
 
 MOOT = (
     Moot(switch="actor.kind", when=_is("scripted"), keys=_keys("actor", _CHAT)),
@@ -119,6 +123,7 @@ MOOT = (
         when=_is("none"),
         keys=_keys("critic", " ".join(name for name in CriticSection.model_fields if name != "kind")),
     ),
+    Moot(switch="judge.kind", when=_is("none"), keys=_keys("judge", _CHAT)),
     Moot(
         switch="branching.policy",
         when=_is("none"),
@@ -129,6 +134,7 @@ MOOT = (
     ),
     Moot(switch="run.pool", when=_is("local"), keys=("run.workers",)),
     Moot(switch="storage.root", when=lambda root: not str(root).startswith("s3://"), keys=("storage.endpoint_url",)),
+    Moot(switch="tasks.source", when=bool, keys=("tasks.split",)),
     Moot(switch="tasks.ids", when=bool, keys=("tasks.count",)),
     Moot(switch="tasks.count", when=bool, keys=("tasks.ids",)),
 )
@@ -194,7 +200,7 @@ def _without_effect(settings: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _chat_needs(settings: Mapping[str, Any]) -> Iterator[Problem]:
-    for role in ("actor", "user"):
+    for role in _CHATTING:
         if _setting(settings, f"{role}.kind") == "chat":
             for name, example in (
                 ("base_url", "http://127.0.0.1:8000/v1"),
@@ -205,7 +211,7 @@ def _chat_needs(settings: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _prices(settings: Mapping[str, Any]) -> Iterator[Problem]:
-    chats = [role for role in ("actor", "user") if _setting(settings, f"{role}.kind") == "chat"]
+    chats = [role for role in _CHATTING if _setting(settings, f"{role}.kind") == "chat"]
     for role in chats:
         prices = _keys(role, "price_per_million_prompt price_per_million_completion")
         unknown = [key for key in prices if given(settings, key) is None]

@@ -118,23 +118,24 @@ class StorageSection(Section):
 
 
 class TasksSection(Section):
-    """Which problems to play. Everything the environment has in the split, unless `count` or `ids` says less."""
+    """Which problems to play. Everything in the split or file, unless `count` or `ids` says less."""
 
     environment: Name = Field(default="tau2", description="name in the environment registry")
     domain: Name = Field(default="retail", description="one of the environment's domains")
     split: Name = Field(default="train", description="one of the domain's splits; a test split is for evaluations only")
-    count: Limit = Field(default=0, description="the first so many tasks of the split; 0: all")
+    source: Annotated[str, Field(max_length=4096)] = Field(
+        default="", description="a file of tasks that `treeroll tasks make` has written, in place of a split"
+    )
+    count: Limit = Field(default=0, description="the first so many tasks of the split or file; 0: all")
     ids: Annotated[tuple[Name, ...], Field(strict=False), AfterValidator(_distinct)] = Field(
         default=(), description="these tasks, by id; empty: as `count` says"
     )
 
 
-class SpeakerSection(Section):
-    """Someone who speaks in an episode: a scripted stand-in, or a model behind an endpoint."""
+class ChatSection(Section):
+    """A role that a model behind an endpoint can play; the other kinds are each role's own."""
 
-    kind: Literal["scripted", "chat"] = Field(
-        default="scripted", description="a stand-in that needs no model, or an endpoint"
-    )
+    kind: Literal["none", "scripted", "chat"]
     base_url: Url = Field(default="", description="chat: the endpoint, such as http://127.0.0.1:8000/v1")
     model: Annotated[str, Field(max_length=200)] = Field(
         default="", description="chat: the model's name at the endpoint"
@@ -154,6 +155,14 @@ class SpeakerSection(Section):
     )
     price_per_million_completion: OptionalPrice = Field(
         default=None, description="chat: US dollars per million completion tokens; unset: unknown"
+    )
+
+
+class SpeakerSection(ChatSection):
+    """Someone who speaks in an episode: a scripted stand-in, or a model behind an endpoint."""
+
+    kind: Literal["scripted", "chat"] = Field(
+        default="scripted", description="a stand-in that needs no model, or an endpoint"
     )
 
 
@@ -223,6 +232,15 @@ class CriticSection(Section):
     on_exhausted: Literal["last_draft", "first_draft"] = Field(
         default="last_draft", description="what takes effect if it never approves"
     )
+
+
+class JudgeSection(ChatSection):
+    """Who rules on a task's assertions in natural language once an episode has ended."""
+
+    kind: Literal["none", "chat"] = Field(
+        default="none", description="nobody (they stay not evaluated), or an endpoint"
+    )
+    temperature: Annotated[float, Field(ge=0.0, le=2.0)] = Field(default=0.0, description="chat: of the sampling")
 
 
 class BranchingSection(Section):

@@ -122,7 +122,7 @@ def count_text(count: int) -> str:
 def cost_text(cost_usd: float | None) -> str:
     """Small sums keep their digits: a call costs a fraction of a cent."""
     if cost_usd is None:
-        return "unknown (set the prices of [actor] and [user] to have it counted)"
+        return "unknown (set the prices of every chat model to have it counted)"
     return f"${cost_usd:,.2f}" if cost_usd >= 1 or cost_usd == 0 else f"${cost_usd:.4f}"
 
 
@@ -224,6 +224,8 @@ def summary_rows(run: RunSummary) -> list[tuple[str, str]]:
     """Heading and text, in order."""
     progress, spend = run.progress, run.progress.spend
     calls = {"actor": spend.actor_calls, "user": spend.user_calls, "critic": spend.critic_calls}
+    if spend.judge_calls:
+        calls["judge"] = spend.judge_calls
     return [
         ("run", f"{run.run_id}: {run.state}"),
         ("tasks", f"{count_text(run.items_done)} of {count_text(run.items_total)}"),

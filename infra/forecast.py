@@ -32,8 +32,15 @@ def forecast(config: RunConfig, items: Sequence[WorkItem], *, name: str, run_id:
             "per_step_of_a_forked_trunk": per_step if forks else 0,
         },
         "llm_calls_at_most": len(items)
-        * (most * (2 * config.limits.turns + 1) + forks * config.limits.turns * settings.max_draws),
+        * (most * _calls_per_episode(config) + forks * config.limits.turns * settings.max_draws),
     }
+
+
+def _calls_per_episode(config: RunConfig) -> int:
+    """One reply for each turn of an episode that uses them all; asking again, and tools of the user's own, come on top."""
+    drafts = 1 if config.critic.kind == "none" else 1 + config.critic.max_revisions
+    reviews = 0 if config.critic.kind == "none" else drafts
+    return config.limits.turns * (drafts + reviews + 1) + 1 + (config.judge.kind != "none")
 
 
 def forecast_rows(told: dict[str, Any]) -> list[tuple[str, str]]:

@@ -13,11 +13,13 @@ from typing import Any
 
 from actors.chat_casting import ChatClients, CriticSource, PolicySource, RoleCasting
 from actors.chat_endpoint import Endpoint, Price
-from actors.environments.registry import environment
+from actors.chat_judge import judge_identity
+from actors.environments.blueprints.task_file import read_tasks
+from actors.environments.registry import environment, own_chat_user, own_stand_ins
 from actors.local_pool import LocalPool
 from actors.scripted import CriticRates, Difficulty, ErrorRates, ScriptedCasting
 from infra.config import RunConfig, config_digest
-from infra.config_sections import ActorSection, SpeakerSection
+from infra.config_sections import ActorSection, ChatSection, SpeakerSection, TasksSection
 from labeling.labels import LabelRule, label_actions
 from labeling.records import ActionValue, Label
 from labeling.values import action_values
@@ -26,7 +28,7 @@ from rollouts.episode import Task
 from rollouts.errors import UsageError
 from rollouts.plan import make_plan
 from rollouts.play import PlaySettings
-from rollouts.protocols import Environment, NoCritic, WorkerPool
+from rollouts.protocols import Casting, Critic, Environment, NoCritic, NoJudge, WorkerPool
 from rollouts.receipt import WorkItem
 from rollouts.supervision import Supervision
 from rollouts.tree import Tree
@@ -56,27 +58,32 @@ def with_absolute_root(config: RunConfig) -> RunConfig:
 def select_tasks(config: RunConfig, world: Environment[Any]) -> list[Task]:
     """The tasks to generate from. UsageError for an unknown id, and for a task of the benchmark's test split."""
     wanted = config.tasks
-    tasks = list(world.tasks(wanted.split))
+    tasks, origin = _offered_tasks(wanted, world)
     if wanted.ids:
         by_id = {task.task_id: task for task in tasks}
         if unknown := [name for name in wanted.ids if name not in by_id]:
             raise UsageError(
-                f"tasks.ids: {', '.join(unknown)} not in split {wanted.split!r} of {wanted.environment} {wanted.domain}, "
+                f"tasks.ids: {', '.join(unknown)} not in {origin} of {wanted.environment} {wanted.domain}, "
                 f"which has {len(tasks)} tasks: {', '.join(list(by_id)[:12])}, …"
             )
         tasks = [by_id[name] for name in wanted.ids]
     elif wanted.count > len(tasks):
-        raise UsageError(
-            f"tasks.count = {wanted.count}, but split {wanted.split!r} has {len(tasks)} tasks; set it to 0 for all"
-        )
+        raise UsageError(f"tasks.count = {wanted.count}, but {origin} has {len(tasks)} tasks; set it to 0 for all")
     elif wanted.count:
         tasks = tasks[: wanted.count]
     if held_out := [task.task_id for task in tasks if task.split == TEST_SPLIT]:
         raise UsageError(
-            f"tasks.split = {wanted.split!r} holds {len(held_out)} tasks of the benchmark's test split (such as {held_out[0]}); "
+            f"tasks: {origin} holds {len(held_out)} tasks of the benchmark's test split (such as {held_out[0]}); "
             "data made from them could never be evaluated. Use a training split, or list training tasks in tasks.ids"
         )
     return tasks
+
+
+def _offered_tasks(wanted: TasksSection, world: Environment[Any]) -> tuple[list[Task], str]:
+    """Everything that could be played, and what it is called. DataError for a file of tasks that were made for other data."""
+    if wanted.source:
+        return read_tasks(wanted.source, world, domain=wanted.domain), f"file {wanted.source!r}"
+    return list(world.tasks(wanted.split)), f"split {wanted.split!r}"
 
 
 def plan(config: RunConfig, world: Environment[Any]) -> tuple[WorkItem, ...]:
@@ -107,41 +114,60 @@ def casting(config: RunConfig) -> RoleCasting:
     actor, user = config.actor, config.user
     return RoleCasting(
         actor=scripted_actor() if actor.kind == "scripted" else clients.actor(_endpoint(actor, config)),
-        user=scripted_user() if user.kind == "scripted" else clients.user(_endpoint(user, config)),
+        user=scripted_user() if user.kind == "scripted" else _chat_user(config, clients),
         critic=_critic(config, stand_ins),
+        judge=NoJudge() if config.judge.kind == "none" else clients.judge(_endpoint(config.judge, config)),
         closing=[clients, stand_ins],
     )
 
 
-def _stand_ins(config: RunConfig) -> ScriptedCasting:
+def _chat_user(config: RunConfig, clients: ChatClients) -> PolicySource:
+    endpoint = _endpoint(config.user, config)
+    own = own_chat_user(config.tasks.environment)
+    return own(clients.client(endpoint)) if own else clients.user(endpoint)
+
+
+def _stand_ins(config: RunConfig) -> Casting:
     actor: ActorSection = config.actor
     critic = config.critic
+    rates: Critic | CriticRates = (
+        NoCritic()
+        if critic.kind == "none"
+        else CriticRates(hit_rate=critic.hit_rate, false_alarm_rate=critic.false_alarm_rate)
+    )
+    if own := own_stand_ins(config.tasks.environment):
+        return own(critic=rates)
     return ScriptedCasting(
         errors=ErrorRates(**actor.errors.model_dump()),
         difficulty=Difficulty(**actor.difficulty.model_dump()),
         seed=config.run.seed,
-        critic=NoCritic()
-        if critic.kind == "none"
-        else CriticRates(hit_rate=critic.hit_rate, false_alarm_rate=critic.false_alarm_rate),
+        critic=rates,
     )
 
 
-def _critic(config: RunConfig, stand_ins: ScriptedCasting) -> CriticSource:
+def _critic(config: RunConfig, stand_ins: Casting) -> CriticSource:
     if config.critic.kind == "none":
         return lambda task: NoCritic()
     return lambda task: stand_ins.cast(task).critic
 
 
-def _endpoint(speaker: SpeakerSection, config: RunConfig) -> Endpoint:
-    prompt, completion = speaker.price_per_million_prompt, speaker.price_per_million_completion
+def user_endpoint(config: RunConfig) -> Endpoint:
+    """Where the simulated user's model answers. UsageError when the user is not a model."""
+    if config.user.kind != "chat":
+        raise UsageError('user.kind must be "chat" for this: set user.base_url and user.model, too')
+    return _endpoint(config.user, config)
+
+
+def _endpoint(chat: ChatSection, config: RunConfig) -> Endpoint:
+    prompt, completion = chat.price_per_million_prompt, chat.price_per_million_completion
     return Endpoint(
-        base_url=speaker.base_url,
-        model=speaker.model,
-        api_key_env=speaker.api_key_env,
-        temperature=speaker.temperature,
-        max_tokens=speaker.max_tokens,
-        timeout_s=speaker.timeout_s,
-        max_retries=speaker.max_retries,
+        base_url=chat.base_url,
+        model=chat.model,
+        api_key_env=chat.api_key_env,
+        temperature=chat.temperature,
+        max_tokens=chat.max_tokens,
+        timeout_s=chat.timeout_s,
+        max_retries=chat.max_retries,
         max_connections=config.run.max_in_flight,
         price=None if prompt is None or completion is None else Price(prompt_usd=prompt, completion_usd=completion),
     )
@@ -156,6 +182,7 @@ def stamp(config: RunConfig, run_id: str, world: Environment[Any]) -> RunStamp:
         critic="none"
         if config.critic.kind == "none"
         else f"scripted:critic/hit={config.critic.hit_rate}/false_alarm={config.critic.false_alarm_rate}",
+        judge="none" if config.judge.kind == "none" else judge_identity(_endpoint(config.judge, config)),
         provenance=world.provenance,
     )
 

@@ -102,7 +102,12 @@ def status_record(status: RunStatus, root: str) -> dict[str, Any]:
         "forks": progress.forks,
         "early_stops": status.early_stops,
         "rows": status.rows,
-        "llm_calls": {"actor": spend.actor_calls, "user": spend.user_calls, "critic": spend.critic_calls},
+        "llm_calls": {
+            "actor": spend.actor_calls,
+            "user": spend.user_calls,
+            "critic": spend.critic_calls,
+            "judge": spend.judge_calls,
+        },
         "tokens": spend.tokens,
         "cost_usd": spend.cost_usd,
         "content_hash": status.content_hash,

@@ -11,13 +11,13 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from string import Template
 from typing import TypeAlias, assert_never
 
+from labeling.quoting import quoted_line, quoted_lines
 from rollouts.episode import (
     Approve,
     AssistantMessage,
@@ -40,9 +40,6 @@ RUBRIC_VERSION = "critic-1"
 
 ChatMessage: TypeAlias = dict[str, str]
 # role and content
-
-_MISREAD = re.compile("[<\x7f\x85\u2028\u2029\ud800-\udfff]")
-# what JSON leaves as it is and somebody takes for a tag or a line's end, or cannot encode
 
 
 def critic_messages(question: Question) -> list[ChatMessage]:
@@ -86,7 +83,7 @@ def _template(name: str) -> Template:
 
 
 def _system_text(briefing: Briefing) -> str:
-    tools = _lines(_tool(tool) for tool in briefing.tools)
+    tools = quoted_lines(_tool(tool) for tool in briefing.tools)
     return _template("critic_system.txt").substitute(policy=briefing.policy.strip("\n"), tools=tools)
 
 
@@ -99,8 +96,8 @@ def _tool(tool: ToolSpec) -> dict[str, object]:
 def _user_text(question: Question) -> str:
     # Template.substitute reads "$" in the template only, never in what it puts in
     return _template("critic_user.txt").substitute(
-        conversation=_lines(_record(message) for message in seen_by_actor(question.conversation)),
-        draft=_line(action_record(question.draft)),
+        conversation=quoted_lines(_record(message) for message in seen_by_actor(question.conversation)),
+        draft=quoted_line(action_record(question.draft)),
     )
 
 
@@ -129,14 +126,6 @@ def _record(message: Message) -> dict[str, object]:
             return {"role": "tool", "name": message.name, "content": message.content, **failed}
         case _:
             assert_never(message)
-
-
-def _lines(records: Iterable[Mapping[str, object]]) -> str:
-    return "\n".join(_line(record) for record in records)
-
-
-def _line(record: Mapping[str, object]) -> str:
-    return _MISREAD.sub(lambda found: f"\\u{ord(found[0]):04x}", _json(record))
 
 
 def _json(record: Mapping[str, object]) -> str:

@@ -121,14 +121,25 @@ class Briefing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """What one LLM call used. A stand-in that needs no model uses nothing but still counts as a call."""
+    """What one turn used. A stand-in that needs no model uses no tokens but still counts as a call."""
 
+    calls: int = 1
+    # replies that were paid for: more than one where an unusable one was asked for again, 0 for a turn that is no model's
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cached_tokens: int = 0
     # those of prompt_tokens that the provider read from its cache
     cost_usd: float | None = 0.0
     # None: no price is known
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            calls=self.calls + other.calls,
+            prompt_tokens=self.prompt_tokens + other.prompt_tokens,
+            completion_tokens=self.completion_tokens + other.completion_tokens,
+            cached_tokens=self.cached_tokens + other.cached_tokens,
+            cost_usd=None if self.cost_usd is None or other.cost_usd is None else self.cost_usd + other.cost_usd,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,6 +204,8 @@ class Reward:
     # one value for each evaluated part
     not_evaluated: tuple[str, ...] = ()
     # parts the task declares that nobody judged; they never count as passed
+    assertions: tuple[str, ...] = ()
+    # what a judge has to find true of the conversation; empty where the task declares nothing, or it cannot count any more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,6 +252,7 @@ class Spend:
     actor_calls: int = 0
     user_calls: int = 0
     critic_calls: int = 0
+    judge_calls: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cached_tokens: int = 0
@@ -251,6 +265,7 @@ class Spend:
             actor_calls=self.actor_calls + other.actor_calls,
             user_calls=self.user_calls + other.user_calls,
             critic_calls=self.critic_calls + other.critic_calls,
+            judge_calls=self.judge_calls + other.judge_calls,
             prompt_tokens=self.prompt_tokens + other.prompt_tokens,
             completion_tokens=self.completion_tokens + other.completion_tokens,
             cached_tokens=self.cached_tokens + other.cached_tokens,
@@ -259,7 +274,7 @@ class Spend:
 
     @property
     def calls(self) -> int:
-        return self.actor_calls + self.user_calls + self.critic_calls
+        return self.actor_calls + self.user_calls + self.critic_calls + self.judge_calls
 
     @property
     def tokens(self) -> int:

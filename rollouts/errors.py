@@ -28,6 +28,7 @@ class FailureKind(StrEnum):
     RATE_LIMIT = "rate_limit"  # the endpoint kept refusing for load
     REJECTED = "rejected"  # the endpoint will never accept this request: context length, content filter, bad key
     SIMULATOR = "simulator"  # the simulated user could not answer
+    JUDGE = "judge"  # the episode was played to its end, but its return hangs on a ruling that could not be had
     ENVIRONMENT = "environment"  # the environment itself broke (not: a tool refused the arguments)
     TIMEOUT = "timeout"  # the episode outlived its deadline
     BUG = "bug"  # an error of ours; the run goes on without the item and says so

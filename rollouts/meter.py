@@ -14,12 +14,12 @@ class SpendCounter:
 
     def __init__(self, total: SpendCounter | None = None) -> None:
         self._total = total
-        self._calls = {"actor": 0, "user": 0, "critic": 0}
+        self._calls = {"actor": 0, "user": 0, "critic": 0, "judge": 0}
         self._prompt = self._completion = self._cached = 0
         self._cost: float | None = 0.0
 
     def add(self, role: str, usage: Usage) -> None:
-        self._calls[role] += 1
+        self._calls[role] += usage.calls
         self._prompt += usage.prompt_tokens
         self._completion += usage.completion_tokens
         self._cached += usage.cached_tokens
@@ -32,6 +32,7 @@ class SpendCounter:
             actor_calls=self._calls["actor"],
             user_calls=self._calls["user"],
             critic_calls=self._calls["critic"],
+            judge_calls=self._calls["judge"],
             prompt_tokens=self._prompt,
             completion_tokens=self._completion,
             cached_tokens=self._cached,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Generic, TypeVar
 
@@ -31,6 +31,7 @@ from rollouts.episode import (
 )
 from rollouts.errors import FailureKind, RolloutError
 from rollouts.identity import action_key, conversation_key, digest
+from rollouts.judging import judged
 from rollouts.meter import Meter, SpendCounter
 from rollouts.protocols import Cast, Clock, Environment
 from rollouts.seeds import derive_seed
@@ -129,7 +130,9 @@ class Player(Generic[S]):
         outcome: Outcome
         try:
             async with asyncio.timeout(self._settings.episode_timeout_s):
-                outcome = await run.to_end(opens=opens)
+                finished = await run.to_end(opens=opens)
+            outcome = await run.judged(finished)
+            # under a deadline of its own: a slow judge must not cost an episode that was played to its end
         except TimeoutError:
             limit = self._settings.episode_timeout_s
             outcome = Failure(kind=FailureKind.TIMEOUT, message=f"the episode outlived its {limit:g} s")
@@ -183,6 +186,21 @@ class _Run(Generic[S]):
         state = self._state
         reward = self._player.environment.reward(state.environment, state.conversation, stop)
         return Finished(stop=stop, reward=reward)
+
+    async def judged(self, finished: Finished) -> Finished:
+        """With the judge's ruling in the reward, where the task asserts something and there is a judge to ask."""
+        if finished.reward is None:
+            return finished
+        player, state = self._player, self._state
+        reward = await judged(
+            finished.reward,
+            state.conversation,
+            judge=player.cast.judge,
+            seed=player.seed(self._place.path, state.step, "judge"),
+            timeout_s=player.settings.episode_timeout_s,
+            spending=self._spending,
+        )
+        return replace(finished, reward=reward)
 
     async def _open(self) -> StopReason | None:
         environment, self.opening, stop = await self._user_turn(self._state, (), role="opening")

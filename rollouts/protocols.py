@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
 from rollouts.episode import (
@@ -129,12 +129,37 @@ class NoCritic:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ruling:
+    met: tuple[bool, ...] | None
+    # one for each assertion, in order; None: the answer could not be parsed, and it is never guessed
+    usage: Usage
+
+
+class Judge(Protocol):
+    """Says which of a task's natural-language assertions hold. It sees everything that happened, on both sides.
+
+    Raises RolloutError when no answer can be had.
+    """
+
+    async def judge(self, assertions: Sequence[str], conversation: Conversation, *, seed: int) -> Ruling:
+        """`assertions` is never empty."""
+
+
+class NoJudge:
+    """The null judge: rules on nothing, calls nobody."""
+
+    async def judge(self, assertions: Sequence[str], conversation: Conversation, *, seed: int) -> Ruling:
+        return Ruling(met=None, usage=Usage())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cast:
-    """Who plays one task."""
+    """Who plays one task, and who judges how it was played."""
 
     actor: Policy
     user: Policy
     critic: Critic
+    judge: Judge = field(default_factory=NoJudge)
 
 
 class Casting(Protocol):

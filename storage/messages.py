@@ -165,6 +165,7 @@ def _read_verdict(record: Mapping[str, Any] | None) -> Verdict | None:
 
 def _usage(usage: Usage) -> dict[str, object]:
     return {
+        "calls": usage.calls,
         "prompt_tokens": usage.prompt_tokens,
         "completion_tokens": usage.completion_tokens,
         "cached_tokens": usage.cached_tokens,

@@ -29,6 +29,7 @@ class RunStamp:
     # identities: kind, model and the settings that matter; never a key or an address with credentials
     user: str
     critic: str
+    judge: str = "none"
     provenance: Provenance
 
 
@@ -65,6 +66,7 @@ def _common(item: WorkItem, stamp: RunStamp) -> Row:
         "actor": stamp.actor,
         "user": stamp.user,
         "critic": stamp.critic,
+        "judge": stamp.judge,
         "env_source": stamp.provenance.source,
         "env_version": stamp.provenance.version,
         "env_data_hash": stamp.provenance.data_hash,
@@ -168,6 +170,7 @@ def _spend(spend: Spend) -> Row:
         "actor_calls": spend.actor_calls,
         "user_calls": spend.user_calls,
         "critic_calls": spend.critic_calls,
+        "judge_calls": spend.judge_calls,
         "prompt_tokens": spend.prompt_tokens,
         "completion_tokens": spend.completion_tokens,
         "cached_tokens": spend.cached_tokens,

@@ -70,7 +70,7 @@ def _origin(content: ExportContent) -> str:
         f"- run `{content.record.run_id}`, content hash `{content.content_hash}`, treeroll {content.record.treeroll_version}",
         f"- {settled} were published when this was made"
         + ("" if _complete(content) else ": **the run was not finished**"),
-        *(f"- {role}: {_quoted(origins[role])}" for role in ("actor", "user", "critic")),
+        *(f"- {role}: {_quoted(origins[role])}" for role in ("actor", "user", "critic", "judge")),
         f"- environment: {_quoted(origins['env_source'])}, version {_quoted(origins['env_version'])}, "
         f"data {_quoted(origins['env_data_hash'])}",
         f"- wording of the critic's question: `{RUBRIC_VERSION}` (column `rubric_version`)",

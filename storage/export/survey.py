@@ -13,7 +13,7 @@ from storage.export.splits import TaskKey
 from storage.reader import scan
 
 _TEST_SPLIT = "test"
-_ORIGINS = ("actor", "user", "critic", "env_source", "env_version", "env_data_hash")
+_ORIGINS = ("actor", "user", "critic", "judge", "env_source", "env_version", "env_data_hash")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from email.utils import formatdate
 from typing import Any, TypeAlias
@@ -24,6 +25,7 @@ STRANGE_TEXT = "naïve 你好 🙂 \u202eright to left\u202c \x00\x1b[31m\x7f </
 GOODBYE = "Your request has been dealt with. Goodbye!"
 OPENING = "Hi, I need some help with my order, please."
 STOP = "That is all I wanted, thank you. ###STOP###"
+VAGUE = "They all look fine to me."
 
 Body: TypeAlias = Mapping[str, Any]
 Handler: TypeAlias = Callable[[web.Request, Body, int], Awaitable[web.StreamResponse]]
@@ -151,6 +153,31 @@ async def user(request: web.Request, body: Body, asked: int) -> web.StreamRespon
     return web.json_response(completion(STOP if opened else OPENING))
 
 
+def judging(answer: Callable[[list[dict[str, Any]]], str], *, vague: int = 0) -> Handler:
+    """A judge that finds every assertion met but says so in its own way, after as many vague answers."""
+
+    async def handler(request: web.Request, body: Body, asked: int) -> web.StreamResponse:
+        if asked <= vague:
+            return web.json_response(completion(VAGUE))
+        asserted = body["messages"][1]["content"].partition("<assertions>")[2].count('{"number":')
+        return web.json_response(completion(answer([{"reason": "It shows.", "met": True} for _ in range(asserted)])))
+
+    return handler
+
+
+def _all_but_the_last(rulings: list[dict[str, Any]]) -> str:
+    return json.dumps([*rulings[:-1], {"reason": "It does not show.", "met": False}])
+
+
+def rewording(change: Callable[[str], str]) -> Handler:
+    """A writer who is sent one text to reword, and does so in its own way."""
+
+    async def handler(request: web.Request, body: Body, asked: int) -> web.StreamResponse:
+        return web.json_response(completion(change(body["messages"][-1]["content"])))
+
+    return handler
+
+
 def _example(schema: Body, name: str) -> object:
     kind = schema.get("properties", {}).get(name, {}).get("type", "string")
     examples: dict[str, object] = {"integer": 1, "number": 1.0, "boolean": True, "array": [], "object": {}}
@@ -232,4 +259,15 @@ PERSONALITIES: Mapping[str, Handler] = {
     "echo": echo,
     "shop": shop,
     "user": user,
+    "reword": rewording(lambda text: f"Let us see what you are here for.\n{text}"),
+    "reword-loosely": rewording(lambda text: re.sub(r"\d", "9", text)),
+    "reword-adding": rewording(lambda text: f"{text} You have also heard of order #W0000000."),
+    "reword-as-oneself": rewording(lambda text: re.sub(r"\b[Yy]ou(r?)\b", "I", text)),
+    "reword-at-length": rewording(lambda text: text * 9),
+    "judge": judging(json.dumps),
+    "judge-strict": judging(_all_but_the_last),
+    "judge-fenced": judging(lambda rulings: f"My ruling:\n```json\n{json.dumps(rulings)}\n```\nThat is all."),
+    "judge-short": judging(lambda rulings: json.dumps(rulings[:-1])),
+    "judge-vague": judging(json.dumps, vague=99),
+    "judge-vague-then-clear": judging(json.dumps, vague=1),
 }

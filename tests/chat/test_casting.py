@@ -11,7 +11,7 @@ from actors.chat_casting import ChatCasting, ChatClients, RoleCasting
 from actors.chat_endpoint import Endpoint
 from rollouts.episode import Briefing, Conversation, Draft, Task
 from rollouts.errors import UsageError
-from rollouts.protocols import Casting, NoCritic, Policy
+from rollouts.protocols import Casting, NoCritic, NoJudge, Policy
 from tests.chat.personalities import OPENING
 from tests.chat.process import RunningServer
 from tests.chat.samples import BRIEFING, endpoint
@@ -50,6 +50,7 @@ async def test_chat_policies_are_the_same_for_every_task(server: RunningServer) 
     cast = casting.cast(TASK)
     assert (await _says(cast.actor), await _says(cast.user)) == ("Good morning.", OPENING)
     assert isinstance(cast.critic, NoCritic)
+    assert isinstance(cast.judge, NoJudge)
     assert casting.cast(TASK).actor is cast.actor
     await casting.close()
 
@@ -72,6 +73,20 @@ async def test_a_chat_actor_plays_with_a_stand_in_and_the_other_way_round(server
         cast = RoleCasting(actor=actor, user=user, critic=lambda task: NoCritic(), closing=[]).cast(TASK)
         assert [await _says(cast.actor), await _says(cast.user)] == said
     await clients.close()
+
+
+async def test_a_chat_judge_is_the_same_for_every_task_and_shares_its_endpoints_client(server: RunningServer) -> None:
+    clients = ChatClients(jitter=random.Random(0))
+    where = _endpoint(server, "judge")
+    casting = RoleCasting(
+        actor=_parrot, user=_parrot, critic=lambda task: NoCritic(), judge=clients.judge(where), closing=[clients]
+    )
+    judge = casting.cast(TASK).judge
+    assert casting.cast(TASK).judge is judge
+    assert (await judge.judge(["It is so."], (), seed=0)).met == (True,)
+    await clients.client(where).close()
+    with pytest.raises(AssertionError, match="was closed"):
+        await judge.judge(["It is so."], (), seed=0)
 
 
 async def test_closing_a_casting_closes_what_it_was_given(server: RunningServer) -> None:

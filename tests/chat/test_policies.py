@@ -54,7 +54,7 @@ async def test_a_malformed_call_is_asked_again_and_both_replies_are_accounted_fo
     name = model("malformed-then-text")
     draft = await _draft(ChatActor(connect(name, price=FREE)))
     assert (draft.text, draft.tool_calls) == ("In words, then.", ())
-    assert draft.usage == Usage(prompt_tokens=2000, completion_tokens=20, cached_tokens=1200, cost_usd=0.00202)
+    assert draft.usage == Usage(calls=2, prompt_tokens=2000, completion_tokens=20, cached_tokens=1200, cost_usd=0.00202)
     assert server.requests(name).asked == 2
 
 

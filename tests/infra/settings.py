@@ -53,6 +53,10 @@ critics = st.one_of(
         },
     ),
 )
+judges = st.one_of(
+    some(kind=st.just("none")),
+    st.fixed_dictionaries(_endpoint, optional=_sampling),
+)
 branchings = st.one_of(
     st.fixed_dictionaries({"policy": st.just("none")}, optional={"trunks": counts}),
     some(policy=st.just("every_step"), trunks=counts, width=counts, rollouts=counts, delta=shares),
@@ -70,6 +74,7 @@ stores = st.one_of(
 tasks = st.one_of(
     some(domain=names, split=names, count=st.integers(min_value=0, max_value=2000)),
     some(environment=names, ids=st.lists(names, unique=True, max_size=4)),
+    some(domain=names, source=names, count=st.integers(min_value=0, max_value=2000)),
 )
 limits = some(turns=counts, calls=st.integers(min_value=0, max_value=10**9), episode_timeout_s=st.floats(1.0, 1000.0))
 valid = some(
@@ -79,6 +84,7 @@ valid = some(
     actor=st.one_of(scripted_actors, chats),
     user=st.one_of(scripted, chats),
     critic=critics,
+    judge=judges,
     branching=branchings,
     limits=limits,
 )

@@ -92,9 +92,11 @@ def test_where_and_how_a_run_is_played_does_not_change_its_digest(override: str)
         "tasks.count=39",
         "tasks.domain=airline",
         'tasks.ids=["1"]',
+        "tasks.source=tasks.jsonl",
         "actor.errors.wrong_tool=0.5",
         "actor.difficulty.never_solved=0.5",
         "critic.kind=scripted",
+        'judge={kind="chat", base_url="http://127.0.0.1:8000/v1", model="m"}',
         "branching.policy=none",
         "branching.width=2",
         "branching.max_draws=5",
@@ -149,6 +151,12 @@ def test_the_data_part_names_no_place() -> None:
     assert "secret-place" not in json.dumps(data_config(config))
 
 
+def test_a_judge_is_asked_without_chance_unless_told_otherwise() -> None:
+    judge = {"kind": "chat", "base_url": "http://127.0.0.1:8000/v1", "model": "m"}
+    assert parse_config({"judge": judge}, source="x").judge.temperature == 0.0
+    assert parse_config({"judge": judge | {"temperature": 1.0}}, source="x").judge.temperature == 1.0
+
+
 # -- overrides --------------------------------------------------------------------------------------------------------
 
 
@@ -193,6 +201,7 @@ def test_settings_below_a_value_are_refused() -> None:
         (["branching.policy=none"], "labels.revise_level", 0.95),
         (["run.pool=local"], "run.workers", 2),
         (["tasks.ids=['5']"], "tasks.count", 0),
+        (["tasks.source=tasks.jsonl"], "tasks.split", "train"),
         (
             ["actor.kind=chat", "actor.base_url=http://h/v1", "actor.model=m"],
             "actor.errors",

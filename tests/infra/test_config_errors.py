@@ -79,11 +79,6 @@ def test_an_unknown_key_like_no_other_is_told_with_all_there_are() -> None:
             'actor.protocol: "anthropic" is not implemented in this version; there is "openai"',
         ),
         ({"critic": {"model": "m"}}, "critic.model: is not implemented in this version; a critic is none or scripted"),
-        (
-            {"tasks": {"source": "tasks.jsonl"}},
-            "tasks.source: is not implemented in this version; tasks come from the environment's splits; choose them "
-            "by tasks.count or tasks.ids",
-        ),
     ],
 )
 def test_what_is_planned_says_so_and_lists_what_there_is(given_settings: dict[str, Any], text: str) -> None:
@@ -191,12 +186,16 @@ def test_whatever_is_given_becomes_a_configuration_or_a_usage_error_in_plain_wor
         ({"actor": CHAT | {"errors": {"wrong_tool": 0.1}}}, "actor.errors"),
         ({"actor": CHAT | {"difficulty": {"never_solved": 0.1}}}, "actor.difficulty"),
         ({"critic": {"review": "writes"}}, "critic.review"),
+        ({"judge": {"model": "m"}}, "judge.model"),
+        ({"judge": {"kind": "none", "temperature": 0.5}}, "judge.temperature"),
+        ({"judge": CHAT, "limits": {"cost_usd": 1}}, "limits.cost_usd"),
         ({"critic": {"kind": "none", "max_revisions": 0}}, "critic.max_revisions"),
         ({"branching": {"policy": "none", "width": 3}}, "branching.width"),
         ({"branching": {"policy": "none", "delta": 0.1}}, "branching.delta"),
         ({"branching": {"policy": "none"}, "labels": {"level": 0.9}}, "labels.level"),
         ({"run": {"pool": "local", "workers": 4}}, "run.workers"),
         ({"tasks": {"ids": ["1"], "count": 4}}, "tasks.count"),
+        ({"tasks": {"source": "tasks.jsonl", "split": "train"}}, "tasks.split"),
         ({"storage": {"root": "data", "endpoint_url": "http://127.0.0.1:8333"}}, "storage.endpoint_url"),
         ({"limits": {"tokens": 10}}, "limits.tokens"),
         ({"limits": {"cost_usd": 1}}, "limits.cost_usd"),
@@ -237,6 +236,17 @@ def test_a_chat_model_needs_its_address_and_its_name() -> None:
     told = complaint({"user": {"kind": "chat"}})
     assert 'user.base_url: is needed with user.kind = "chat"' in told
     assert 'user.model: is needed with user.kind = "chat"' in told
+
+
+def test_a_chat_judge_needs_its_address_and_its_name_and_nobody_can_stand_in_for_it() -> None:
+    told = complaint({"judge": {"kind": "chat"}})
+    assert 'judge.base_url: is needed with judge.kind = "chat"' in told
+    assert 'judge.model: is needed with judge.kind = "chat"' in told
+    assert one_complaint({"judge": {"kind": "scripted"}}) == 'judge.kind: needs "none" or "chat", got "scripted"'
+
+
+def test_a_judge_uses_tokens_where_scripted_stand_ins_play() -> None:
+    assert parse_config({"judge": CHAT, "limits": {"tokens": 10}}, source="x").limits.tokens == 10
 
 
 def test_one_price_needs_the_other() -> None:

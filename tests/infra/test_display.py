@@ -210,6 +210,12 @@ def test_the_summary_tells_everything_and_ends_with_what_to_type() -> None:
     ]
 
 
+def test_a_judges_calls_are_told_where_there_are_any() -> None:
+    judged = replace(HALFWAY, spend=replace(HALFWAY.spend, judge_calls=1200))
+    told = dict(summary_rows(replace(DONE, progress=judged)))["LLM calls"]
+    assert told == "19,200 (actor 12,000, user 6,000, critic 0, judge 1,200)"
+
+
 def test_a_run_without_labels_says_none() -> None:
     assert dict(summary_rows(replace(DONE, labels={})))["labels"] == "0"
 

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
+from rollouts.episode import Spend
 from rollouts.tree import path_order
 from storage.rows import Row, tree_tables
 from storage.schema import SCHEMAS, TABLES
@@ -28,7 +30,8 @@ def test_every_row_says_what_made_it(tables: dict[str, list[Row]]) -> None:
     for row in (row for rows in tables.values() for row in rows):
         assert (row["run_id"], row["domain"], row["split"], row["task_id"]) == ("run-1", "retail", "train", "task-0")
         assert (row["env_source"], row["env_version"], row["env_data_hash"]) == ("made-by-hand", "1", "abc")
-        assert (row["actor"], row["user"], row["critic"], row["seed"]) == ("scripted/1", "scripted/1", "none", 7)
+        assert (row["actor"], row["user"], row["seed"]) == ("scripted/1", "scripted/1", 7)
+        assert (row["critic"], row["judge"]) == ("none", "none")
 
 
 def test_a_branch_names_its_parent_and_its_fork(tables: dict[str, list[Row]]) -> None:
@@ -72,6 +75,16 @@ def test_spend_of_episodes_and_forks_adds_up_to_the_trees(tables: dict[str, list
     calls = sum(int(str(row["actor_calls"])) for row in tables["episodes"])
     drawn = [row["fork_spend"] for row in tables["steps"] if isinstance(row["fork_spend"], dict)]
     assert calls + sum(spend["actor_calls"] for spend in drawn) == sample_tree().spend.actor_calls
+
+
+def test_a_judges_identity_and_calls_are_told() -> None:
+    tree = sample_tree()
+    t0 = replace(tree.episodes["t0"], spend=Spend(actor_calls=2, judge_calls=1))
+    judged = replace(tree, episodes={**tree.episodes, "t0": t0})
+    rows = tree_tables(judged, *labelling(tree), replace(STAMP, judge="chat:m"))
+    assert {row["judge"] for table in rows.values() for row in table} == {"chat:m"}
+    assert {row["episode_path"]: row["judge_calls"] for row in rows["episodes"]}["t0"] == 1
+    assert judged.spend.judge_calls == sum(int(str(row["judge_calls"])) for row in rows["episodes"])
 
 
 def test_rows_come_in_path_order(tables: dict[str, list[Row]]) -> None:

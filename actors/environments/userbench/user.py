@@ -29,6 +29,8 @@ from rollouts.errors import FailureKind, RolloutError
 from rollouts.seeds import derive_seed
 
 Ask: TypeAlias = Literal["judge_search", "judge_message", "speak"]
+NO_MODEL = Usage(calls=0)
+# of a turn that the rules alone decide
 WANTED: Mapping[Ask, str] = {"judge_search": "alignment_judgement", "judge_message": "type", "speak": "response"}
 # the key that upstream cannot do without in the reply's JSON
 
@@ -75,7 +77,7 @@ class TravelUser:
     ) -> Draft:
         """RolloutError(SIMULATOR) when a question cannot be answered, or an answer is refused."""
         if not conversation:
-            return Draft(text=self._opening)
+            return Draft(text=self._opening, usage=NO_MODEL)
         match conversation[-1]:
             case AssistantMessage(text=text):
                 return _call("hear", {"message": text}, conversation)
@@ -90,7 +92,7 @@ class TravelUser:
     async def _go_on(self, told: Mapping[str, Any], conversation: Conversation, *, seed: int) -> Draft:
         match told:
             case {"say": str() as text}:
-                return Draft(text=text)
+                return Draft(text=text, usage=NO_MODEL)
             case {"draw": int() as options}:
                 return _call("draw", {"index": seed % options}, conversation)
             case _:
@@ -113,7 +115,8 @@ def _prompt(told: Mapping[str, Any], conversation: Conversation) -> Prompt:
 def _call(name: str, arguments: Mapping[str, JsonValue], conversation: Conversation) -> Draft:
     """A call under an id that no other call of the user's has."""
     made = sum(isinstance(message, ToolMessage) and message.side == "user" for message in conversation)
-    return Draft(text="", tool_calls=(ToolCall(call_id=f"user_{made}", name=name, arguments=arguments),))
+    call = ToolCall(call_id=f"user_{made}", name=name, arguments=arguments)
+    return Draft(text="", tool_calls=(call,), usage=NO_MODEL)
 
 
 # -- a model that answers ---------------------------------------------------------------------------------------------
@@ -131,7 +134,7 @@ class ChatAnswerer:
             {"role": "system", "content": prompt.system},
             {"role": "user", "content": prompt.user},
         ]
-        usage, problem, asked = Usage(), "", messages
+        usage, problem, asked = Usage(calls=0), "", messages
         for ask in range(MAX_ASKS):
             reply = await self._client.complete(
                 ChatRequest(messages=asked, tools=[], seed=derive_seed(seed, "ask", ask) if ask else seed)
