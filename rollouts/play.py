@@ -39,6 +39,8 @@ from rollouts.supervision import Accepted, Supervision, propose, step_kind
 
 S = TypeVar("S")
 
+MAX_OBSERVATION_CHARS = 1_000_000
+# some answers double with each call (every cancellation refunds all payments so far): a loop of calls must not eat the memory
 USER_CALLS_PER_TURN = 20
 # a simulated user that goes on calling its tools is stuck; the longest gold sequences between two messages are about ten
 
@@ -250,6 +252,9 @@ class _Run(Generic[S]):
         for call in draft.tool_calls:
             transition = self._player.environment.apply(environment, call, side=side)
             environment = transition.state
+            if len(transition.content) > MAX_OBSERVATION_CHARS:
+                size = f"the answer of {call.name} has {len(transition.content)} characters; no model reads that"
+                raise RolloutError(size, kind=FailureKind.ENVIRONMENT)
             results.append(
                 ToolMessage(
                     call_id=call.call_id,

@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from rollouts.episode import AssistantMessage, Failure, Finished, StopReason, UserMessage
+from rollouts.episode import AssistantMessage, Failure, Finished, Side, StopReason, ToolCall, UserMessage
 from rollouts.errors import FailureKind
 from rollouts.play import Place, Played
+from rollouts.protocols import Transition
 from rollouts.tree import branch_path
-from tests.toy import PRESSES, SETTINGS, ToyActor, ToyState, press, toy_player
+from tests.toy import PRESSES, SETTINGS, ToyActor, ToyEnvironment, ToyState, press, toy_player
 
 TRUNK = Place(path="t0", user_path="t0")
 
@@ -63,6 +64,20 @@ async def test_a_provider_failure_is_a_record_with_the_steps_before_it_and_no_re
     assert episode.outcome.kind is FailureKind.INFRASTRUCTURE
     assert len(episode.steps) == 2
     assert episode.spend.actor_calls == 2
+
+
+async def test_an_answer_that_no_model_could_read_fails_the_episode_before_it_eats_the_memory() -> None:
+    class Growing(ToyEnvironment):
+        def apply(self, state: ToyState, call: ToolCall, *, side: Side = "actor") -> Transition[ToyState]:
+            pressed = super().apply(state, call, side=side)
+            return replace(pressed, content="x" * (400_000 << len(pressed.state.pressed)))
+
+    player = toy_player(ToyActor(skill=1.0))
+    player.environment = Growing()
+    episode = (await player.trunk(TRUNK)).episode
+    assert isinstance(episode.outcome, Failure)
+    assert episode.outcome.kind is FailureKind.ENVIRONMENT
+    assert len(episode.steps) == 1
 
 
 async def test_an_episode_that_outlives_its_deadline_fails_as_a_timeout() -> None:
