@@ -55,7 +55,9 @@ def submit(
     out = out or sys.stdout
     text = config_text(config_path)
     rooted = [*overrides, as_override("storage.root", root)] if root is not None else overrides
-    check_shared_root(load_config(config_path, overrides=rooted).storage.root)
+    config = load_config(config_path, overrides=rooted)
+    check_shared_root(config.storage.root)
+    check_shared_source(config.tasks.source)
     name = file_name(config_path)
     command = entrypoint or run_command(name, overrides=overrides, root=root, run_id=run_id, python=python)
     client = _connect(address)
@@ -74,6 +76,15 @@ def check_shared_root(root: str) -> None:
         raise UsageError(
             f"storage.root = {root!r} is relative, and each node of a cluster has a working directory of its own; give --root "
             "s3://bucket/prefix, or an absolute path that every node sees"
+        )
+
+
+def check_shared_source(source: str) -> None:
+    """UsageError for a file of tasks that the cluster would look for in another place."""
+    if source and not Path(source).is_absolute():
+        raise UsageError(
+            f"tasks.source = {source!r} is relative, and the file is not sent along; put it where every node sees it and give its "
+            "absolute path"
         )
 
 

@@ -60,6 +60,11 @@ def test_a_root_that_every_node_can_see_is_taken(root: str) -> None:
     check_shared_root(root)
 
 
+def test_a_relative_file_of_tasks_is_refused_since_it_is_not_sent_along() -> None:
+    with pytest.raises(UsageError, match=r"tasks\.source = 'mine\.jsonl'"):
+        submit("quickstart", address="http://127.0.0.1:9", root="/srv/rows", overrides=["tasks.source=mine.jsonl"])
+
+
 def test_the_root_of_the_configuration_is_examined_where_no_other_is_given() -> None:
     with pytest.raises(UsageError, match="data/quickstart"):
         submit("quickstart", address="http://127.0.0.1:1")

@@ -27,8 +27,7 @@ These must stand in your text letter by letter:
 Answer with the reworded text alone."""
 FAILURES_IN_A_ROW = 10
 # of the endpoint, each after its own retries: it is then taken to be down
-_EXACT = re.compile(r"[#$]?[\w.+@:-]*\d[\w.+@:-]*\w|#?\d")
-# ids, numbers, dates, addresses of houses and mail: whatever has a digit in it
+_TOKEN = re.compile(r"[#$]?\w(?:[\w.+@:-]*\w)?")
 _FIRST_PERSON = re.compile(r"\b(I|I'm|my|mine)\b")
 LONGEST_RATIO, LONGEST_EXTRA = 2, 200
 # characters of a rewording, beyond which something was added
@@ -118,10 +117,15 @@ def objection(said: str, text: str, facts: Iterable[str]) -> str:
         return "too long"
     if _FIRST_PERSON.search(said):
         return "not addressed to the customer"
-    kept, exact = set(_EXACT.findall(said)), set(_EXACT.findall(text))
+    kept, exact = set(_exact(said)), set(_exact(text))
     if exact - kept or not all(_stands(fact, said) for fact in facts):
         return "a fact is lost"
     return "a fact is added" if kept - exact else ""
+
+
+def _exact(text: str) -> list[str]:
+    """Ids, numbers, dates, house numbers, mail addresses: whatever has a digit in it."""
+    return [token for token in _TOKEN.findall(text) if any(character.isdigit() for character in token)]
 
 
 def _stands(fact: str, said: str) -> bool:
@@ -131,7 +135,7 @@ def _stands(fact: str, said: str) -> bool:
 def exact_facts(blueprint: Blueprint) -> list[str]:
     """What must survive: the goals' facts, without articles, and everything with a digit in it."""
     told = [fact.removeprefix("the ").removeprefix("your ") for goal in blueprint.goals for fact in goal.facts]
-    return list(dict.fromkeys([*told, *_EXACT.findall(reason_of(blueprint))]))
+    return list(dict.fromkeys([*told, *_exact(reason_of(blueprint))]))
 
 
 def reason_of(blueprint: Blueprint) -> str:

@@ -17,12 +17,9 @@ def change_cabin(traveller: Traveller, rng: random.Random) -> Goal | None:
     if reservation is None:
         return None
     cabin = rng.choice([cabin for cabin in ("economy", "business") if cabin != reservation["cabin"]])
-    num_passengers = len(reservation["passengers"])
-    days = [_on_day(traveller, flight) for flight in reservation["flights"]]
-    if any(on_day["available_seats"][cabin] < num_passengers for on_day in days):
+    difference = _difference(traveller, reservation, cabin)
+    if difference is None:
         return None
-    paid = sum(flight["price"] for flight in reservation["flights"])
-    difference = (sum(on_day["prices"][cabin] for on_day in days) - paid) * num_passengers
     payment_id = traveller.some_payment(rng, difference)
     if payment_id is None:
         return None
@@ -60,9 +57,15 @@ def change_cabin(traveller: Traveller, rng: random.Random) -> Goal | None:
     )
 
 
-def _on_day(traveller: Traveller, flight: Record) -> Record:
-    found: Record = traveller.airline.flights[flight["flight_number"]]["dates"][flight["date"]]
-    return found
+def _difference(traveller: Traveller, reservation: Record, cabin: str) -> int | None:
+    """Dollars between today's prices and those paid; None where a flight has too few seats in the cabin."""
+    num_passengers, total = len(reservation["passengers"]), 0
+    for flight in reservation["flights"]:
+        on_day = traveller.airline.flights[flight["flight_number"]]["dates"][flight["date"]]
+        if on_day["available_seats"][cabin] < num_passengers:
+            return None
+        total += (on_day["prices"][cabin] - flight["price"]) * num_passengers
+    return total
 
 
 def _searched(reservation: Record) -> tuple[ToolCall, ...]:

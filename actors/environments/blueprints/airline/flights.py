@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from actors.environments.blueprints.airline.traveller import Airline, Traveller, cabin_words, place, referred
 from actors.environments.blueprints.goals import Goal, Record, call
 from actors.environments.blueprints.wording import amount, pick
+from rollouts.episode import JsonValue
 
 FIRST_DAY, LAST_DAY = 16, 30
 # of May 2024: what the database offers for booking
@@ -73,8 +74,53 @@ def ways(reservation: Record) -> list[list[Record]]:
     return [flights[:turn], flights[turn:]]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rebooking:
+    """One way of a reservation, moved to another flight."""
+
+    reservation: Record
+    origin: str
+    destination: str
+    offer: Offer
+    difference: int
+    # dollars to pay, or below 0 to get back
+    flights: list[JsonValue]
+    # all of the reservation's, afterwards
+
+
 def change_flights(traveller: Traveller, rng: random.Random) -> Goal | None:
     """Same ends, same cabin; basic economy cannot be changed."""
+    rebooking = _drawn_rebooking(traveller, rng)
+    payment_id = traveller.some_payment(rng, rebooking.difference) if rebooking else None
+    if rebooking is None or payment_id is None:
+        return None
+    reservation, offer, difference = rebooking.reservation, rebooking.offer, rebooking.difference
+    reference, where = referred(traveller, reservation, rng), traveller.payment_words(payment_id)
+    request = _rebooking_told(rebooking, reference.words, where, rng)
+    asks = rng.random() < ASKS_FOR_AMOUNT and abs(difference) >= 10
+    ends = {"origin": rebooking.origin, "destination": rebooking.destination}
+    return Goal(
+        kind="change flights",
+        subjects=frozenset({reservation["reservation_id"]}) | traveller.balances(payment_id),
+        request=f"{request} You also want to know how much the difference is in total." if asks else request,
+        facts=(*reference.facts, *map(place, ends.values()), offer.date, offer.words, "direct", where),
+        reads=(*reference.reads, call("search_direct_flight", **ends, date=offer.date)),
+        writes=(
+            call(
+                "update_reservation_flights",
+                reservation_id=reservation["reservation_id"],
+                cabin=reservation["cabin"],
+                flights=rebooking.flights,
+                payment_id=payment_id,
+            ),
+        ),
+        info=(amount(abs(difference)),) if asks else (),
+        unknown=reference.unknown,
+        conduct=(f"Nothing else of {reference.words} is to change.",),
+    )
+
+
+def _drawn_rebooking(traveller: Traveller, rng: random.Random) -> Rebooking | None:
     airline = traveller.airline
     reservation = traveller.some_reservation(
         rng, lambda found: airline.is_ahead(found) and found["cabin"] != "basic_economy"
@@ -83,48 +129,35 @@ def change_flights(traveller: Traveller, rng: random.Random) -> Goal | None:
         return None
     trip = ways(reservation)
     index = rng.randrange(len(trip))
-    old, num_passengers = trip[index], len(reservation["passengers"])
-    date = _another_day(trip, index, rng)
+    old, num_passengers, date = trip[index], len(reservation["passengers"]), _another_day(trip, index, rng)
     ends = {"origin": old[0]["origin"], "destination": old[-1]["destination"]}
-    offer = date and best_offer(airline, **ends, date=date, cabin=reservation["cabin"], seats=num_passengers, rng=rng)
-    if not offer or (offer.flight_number, offer.date) in _numbers(old):
+    if date is None:
         return None
-    difference = (offer.price - sum(flight["price"] for flight in old)) * num_passengers
-    payment_id = traveller.some_payment(rng, difference)
-    if payment_id is None:
+    offer = best_offer(airline, **ends, date=date, cabin=reservation["cabin"], seats=num_passengers, rng=rng)
+    if offer is None or _as_booked(offer.flight_number, date) in _flights(old):
         return None
-    new = [pair for way in trip for pair in (_numbers(way) if way is not old else [(offer.flight_number, offer.date)])]
-    reference, where = referred(traveller, reservation, rng), traveller.payment_words(payment_id)
-    route = f"from {place(ends['origin'])} to {place(ends['destination'])}"
-    cabin = cabin_words(reservation["cabin"])
-    request = pick(
-        rng,
-        f"In {reference.words}, you want to fly {route} on {date} instead, on the {offer.words} direct flight of that day, "
-        f"still in {cabin}. The difference goes through {where}.",
-        f"It is about {reference.words}: change the flight {route} to the {offer.words} direct one on {date}, in {cabin} as "
-        f"before. Use {where} for the difference in price.",
-        f"You want to change {reference.words}. For the way {route}, you want the {offer.words} direct {cabin} flight on {date}. "
-        f"Pay or refund the difference with {where}.",
+    flights = [_flights(way) for way in trip]
+    flights[index] = [_as_booked(offer.flight_number, date)]
+    return Rebooking(
+        reservation=reservation,
+        **ends,
+        offer=offer,
+        difference=(offer.price - sum(flight["price"] for flight in old)) * num_passengers,
+        flights=[flight for way in flights for flight in way],
     )
-    asks = rng.random() < ASKS_FOR_AMOUNT and abs(difference) >= 10
-    return Goal(
-        kind="change flights",
-        subjects=frozenset({reservation["reservation_id"]}) | traveller.balances(payment_id),
-        request=f"{request} You also want to know how much the difference is in total." if asks else request,
-        facts=(*reference.facts, *map(place, ends.values()), date or "", offer.words, "direct", where),
-        reads=(*reference.reads, call("search_direct_flight", **ends, date=date)),
-        writes=(
-            call(
-                "update_reservation_flights",
-                reservation_id=reservation["reservation_id"],
-                cabin=reservation["cabin"],
-                flights=[{"flight_number": number, "date": on} for number, on in new],
-                payment_id=payment_id,
-            ),
-        ),
-        info=(amount(abs(difference)),) if asks else (),
-        unknown=reference.unknown,
-        conduct=(f"Nothing else of {reference.words} is to change.",),
+
+
+def _rebooking_told(rebooking: Rebooking, reservation: str, where: str, rng: random.Random) -> str:
+    route = f"from {place(rebooking.origin)} to {place(rebooking.destination)}"
+    cabin, word, date = cabin_words(rebooking.reservation["cabin"]), rebooking.offer.words, rebooking.offer.date
+    return pick(
+        rng,
+        f"In {reservation}, you want to fly {route} on {date} instead, on the {word} direct flight of that day, still in {cabin}. "
+        f"The difference goes through {where}.",
+        f"It is about {reservation}: change the flight {route} to the {word} direct one on {date}, in {cabin} as before. "
+        f"Use {where} for the difference in price.",
+        f"You want to change {reservation}. For the way {route}, you want the {word} direct {cabin} flight on {date}. "
+        f"Pay or refund the difference with {where}.",
     )
 
 
@@ -135,5 +168,9 @@ def _another_day(trip: Sequence[Sequence[Record]], index: int, rng: random.Rando
     return day(rng.randint(first, last)) if first <= last else None
 
 
-def _numbers(way: Sequence[Record]) -> list[tuple[str, str]]:
-    return [(flight["flight_number"], flight["date"]) for flight in way]
+def _flights(way: Sequence[Record]) -> list[JsonValue]:
+    return [_as_booked(flight["flight_number"], flight["date"]) for flight in way]
+
+
+def _as_booked(flight_number: str, date: str) -> JsonValue:
+    return {"flight_number": flight_number, "date": date}

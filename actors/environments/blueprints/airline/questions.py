@@ -45,7 +45,7 @@ def flight_numbers(traveller: Traveller, rng: random.Random) -> Goal | None:
             f"You want to know the flight numbers of {reference.words}, all of them.",
             f"Ask for every flight number of {reference.words}.",
         ),
-        facts=(*reference.facts, "flight number"),
+        facts=reference.facts,
         reads=reference.reads,
         info=tuple(numbers),
         unknown=reference.unknown,

@@ -64,13 +64,10 @@ def exchange_items(customer: Customer, rng: random.Random) -> Goal | None:
         return None
     payment_id = rng.choice(payments)
     reference, where = referred(customer, order, rng), customer.payment_words(payment_id)
-    what = [f"{item_words(order, item)} for {new.words}" for item, new in zip(items, versions, strict=True)]
-    request = pick(
-        rng,
-        f"You want to exchange {'; and '.join(what)}. It is about {reference.words}. Use {where} for the price difference.",
-        f"In {reference.words}, you want to exchange {'; and '.join(what)}. Any difference goes through {where}.",
-        f"You received {reference.words} and would rather exchange {'; and '.join(what)}. For the difference, you use {where}.",
+    what = "; and ".join(
+        f"{item_words(order, item)} for {new.words}" for item, new in zip(items, versions, strict=True)
     )
+    request = _exchange_told(what, reference.words, where, rng)
     asks = rng.random() < ASKS_FOR_AMOUNT and abs(difference) >= 1
     return Goal(
         kind="exchange",
@@ -98,6 +95,15 @@ def exchange_items(customer: Customer, rng: random.Random) -> Goal | None:
         info=(amount(abs(difference)),) if asks else (),
         unknown=reference.unknown,
         conduct=(f"If the agent asks, nothing else of {reference.words} is to be exchanged.",),
+    )
+
+
+def _exchange_told(what: str, order: str, where: str, rng: random.Random) -> str:
+    return pick(
+        rng,
+        f"You want to exchange {what}. It is about {order}. Use {where} for the price difference.",
+        f"In {order}, you want to exchange {what}. Any difference goes through {where}.",
+        f"You received {order} and would rather exchange {what}. For the difference, you use {where}.",
     )
 
 

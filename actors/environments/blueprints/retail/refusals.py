@@ -39,7 +39,7 @@ def cancel_too_late(customer: Customer, rng: random.Random) -> Goal | None:
         f"You want to cancel {reference.words} because you no longer need it. You do not want to return or exchange anything.",
         f"Ask for {reference.words} to be cancelled, as you ordered it by mistake. A return is not what you want.",
     )
-    return _refused("cancel", order, reference, request=request, facts=("cancel",))
+    return _refused("cancel", order, reference, request=request)
 
 
 def return_too_early(customer: Customer, rng: random.Random) -> Goal | None:
