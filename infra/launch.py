@@ -102,8 +102,8 @@ def _check_same(existing: RunRecord, config: RunConfig, items: Sequence[WorkItem
         )
     if [item.item_id for item in existing.items] != [item.item_id for item in items]:
         raise UsageError(
-            f"run {existing.run_id!r} was planned on other tasks: the environment's data or version, or the file of tasks.source, has "
-            "changed since. Choose another --run-id, or put back what it was planned with (the rows' env_version tells)"
+            f"run {existing.run_id!r} was planned on other tasks: the environment's data or version, or the file of tasks.source, "
+            "has changed since. Choose another --run-id, or put back what it was planned with (the rows' env_version tells)"
         )
 
 
