@@ -15,7 +15,7 @@ from actors.chat_casting import ChatClients, CriticSource, PolicySource, RoleCas
 from actors.chat_endpoint import Endpoint, Price
 from actors.chat_judge import judge_identity
 from actors.environments.blueprints.task_file import read_tasks
-from actors.environments.registry import environment, own_chat_user, own_stand_ins
+from actors.environments.registry import environment, own_chat_user, own_stand_ins, scripted_task
 from actors.local_pool import LocalPool
 from actors.scripted import CriticRates, Difficulty, ErrorRates, ScriptedCasting
 from infra.config import RunConfig, config_digest
@@ -105,11 +105,13 @@ def casting(config: RunConfig) -> RoleCasting:
     # back-off only: it must differ between workers, and no row depends on it
     stand_ins = _stand_ins(config)
 
+    known = scripted_task(config.tasks.environment)
+
     def scripted_actor() -> PolicySource:
-        return lambda task: stand_ins.cast(task).actor
+        return lambda task: stand_ins.cast(known(task)).actor
 
     def scripted_user() -> PolicySource:
-        return lambda task: stand_ins.cast(task).user
+        return lambda task: stand_ins.cast(known(task)).user
 
     actor, user = config.actor, config.user
     return RoleCasting(
@@ -148,7 +150,8 @@ def _stand_ins(config: RunConfig) -> Casting:
 def _critic(config: RunConfig, stand_ins: Casting) -> CriticSource:
     if config.critic.kind == "none":
         return lambda task: NoCritic()
-    return lambda task: stand_ins.cast(task).critic
+    known = scripted_task(config.tasks.environment)
+    return lambda task: stand_ins.cast(known(task)).critic
 
 
 def user_endpoint(config: RunConfig) -> Endpoint:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from actors.environments.tau_bench.checkout import find_checkout
 from actors.environments.userbench.source import locate
 from rollouts.errors import UsageError
 
@@ -88,12 +89,16 @@ def _tau2() -> str | None:
 
 
 def _tau_bench() -> str | None:
-    return None if find_spec("tau_bench") else "tau_bench is not importable: CONTRIBUTING.md says how to install it"
+    return _refusal(find_checkout)
 
 
 def _userbench() -> str | None:
+    return _refusal(lambda: locate(os.environ))
+
+
+def _refusal(look: Callable[[], object]) -> str | None:
     try:
-        locate(os.environ)
+        look()
     except UsageError as error:
         return str(error)
     return None

@@ -20,6 +20,7 @@ from rollouts.protocols import Casting, Environment, Policy
 _MODULES = {
     "known_values": "actors.environments.known_values",
     "tau2": "actors.environments.tau2",
+    "tau_bench": "actors.environments.tau_bench",
     "userbench": "actors.environments.userbench",
 }
 
@@ -49,6 +50,16 @@ def own_chat_user(name: str) -> Callable[[Any], Callable[[Task], Policy]] | None
     """`chat_user(client)` of an environment whose user takes more than a conversation; None: a plain chat model plays the user."""
     found: Callable[[Any], Callable[[Task], Policy]] | None = getattr(_module(name), "chat_user", None)
     return found
+
+
+def scripted_task(name: str) -> Callable[[Task], Task]:
+    """From a task to the τ² record that the scripted stand-ins know; an environment with other records gives `scripted_task`."""
+    found: Callable[[Task], Task] = getattr(_module(name), "scripted_task", _as_it_is)
+    return found
+
+
+def _as_it_is(task: Task) -> Task:
+    return task
 
 
 def _module(name: str) -> ModuleType:
