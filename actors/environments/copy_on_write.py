@@ -1,42 +1,40 @@
 """Immutable database states over one base image: what differs from the base is kept, the rest is shared.
 
-A database is tables of records by key. A state of it is a `Tables`: for each table that differs, a `TableDelta`.
-Tools are unmodified mutating code, so a call gets a view and leaves through `settled()`:
+A database is tables of records by key; what it keeps as one value (a list, a single model) is a cell: a table with one
+record. A state of it is a `Tables`: for each table that differs, a `TableDelta`. Tools are unmodified mutating code, so a
+call gets a view and leaves through `settled()`:
 
 - `ReadView` hands out the frozen records themselves, to tools known not to write;
 - `ScratchView` copies a record when a tool first reaches it, by key or by iteration, and settles into new tables.
 
 Invariants: a record in a `BaseTable` or a `TableDelta` is never written to; equal database contents have equal
 tables (a record changed back to what the base holds leaves the delta), so states can be recognised by content.
-Objects that two records of one table share are shared no longer once a call has settled.
+Objects that two places of a state share are shared no longer once a call has settled.
 """
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
+from actors.environments.thawing import thawed, untouched
 from rollouts.identity import DIGEST_BYTES
 
-
-class Model(Protocol):
-    """A pydantic model, as far as this module needs it."""
-
-    def model_dump(self, *, warnings: bool) -> dict[str, Any]: ...
+CELL = ""
+# the key of a cell's one record
 
 
 class Record:
-    """A frozen record and its two identities, each computed once and when first needed."""
+    """A frozen record, any value that a database holds, and its two identities, each computed once and when first needed."""
 
-    __slots__ = ("_canon", "_face", "model")
+    __slots__ = ("_canon", "_face", "value")
 
-    def __init__(self, model: Model) -> None:
-        self.model = model
+    def __init__(self, value: Any) -> None:
+        self.value = value
         self._face = b""
         self._canon = b""
 
@@ -44,21 +42,25 @@ class Record:
     def face(self) -> bytes:
         """Identity of what a tool could show of the record: the order of its dictionaries counts."""
         if not self._face:
-            self._face = _fingerprint(self.model, sort_keys=False)
+            self._face = _fingerprint(self.value, sort_keys=False)
         return self._face
 
     @property
     def canon(self) -> bytes:
         """Identity of what the record holds: the order of dictionaries does not count, nor in upstream's hash."""
         if not self._canon:
-            self._canon = _fingerprint(self.model, sort_keys=True)
+            self._canon = _fingerprint(self.value, sort_keys=True)
         return self._canon
 
 
-def _fingerprint(model: Model, *, sort_keys: bool) -> bytes:
-    # `default=str` and the dump itself are those of upstream's database hash (inspect_evals/tau2/utils.py)
-    text = json.dumps(model.model_dump(warnings=False), sort_keys=sort_keys, default=str)
+def _fingerprint(value: Any, *, sort_keys: bool) -> bytes:
+    text = json.dumps(value, sort_keys=sort_keys, default=_dumped)
     return hashlib.blake2b(text.encode(), digest_size=DIGEST_BYTES).digest()
+
+
+def _dumped(value: Any) -> Any:
+    """What upstream's database hash writes for a value that JSON has no form for (inspect_evals/tau2/utils.py)."""
+    return value.model_dump(warnings=False) if hasattr(value, "model_dump") else str(value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,44 +80,51 @@ _NO_DELTA = TableDelta()
 class BaseTable:
     """One table of the base image."""
 
-    def __init__(self, models: Mapping[str, Model]) -> None:
-        self.models = MappingProxyType(dict(models))
+    def __init__(self, values: Mapping[str, Any], *, shown: Callable[[Any], Any] = lambda table: table) -> None:
+        """`shown`: what a tool finds under the table's name, made of a dictionary of the records."""
+        self.values = MappingProxyType(dict(values))
+        self.shown = shown
         self._records: dict[str, Record] = {}
 
     def record(self, key: str) -> Record | None:
         """The base's own record, None where it has none."""
         found = self._records.get(key)
-        if found is None and key in self.models:
-            found = self._records[key] = Record(self.models[key])
+        if found is None and key in self.values:
+            found = self._records[key] = Record(self.values[key])
         return found
 
-    def merged(self, delta: TableDelta) -> dict[str, Model]:
-        """The whole table in its order: a new dictionary of frozen records."""
-        table = dict(self.models)
+    def merged(self, delta: TableDelta) -> dict[str, Any]:
+        """The whole table in its order: a new dictionary of frozen values."""
+        table = dict(self.values)
         for key, record in delta.records.items():
             if record is None or key in delta.appended:
                 table.pop(key, None)
             else:
-                table[key] = record.model
+                table[key] = record.value
         for key in delta.appended:
             if (record := delta.records[key]) is not None:
-                table[key] = record.model
+                table[key] = record.value
         return table
+
+
+def cell(value: Any) -> BaseTable:
+    """What the database keeps as one value."""
+    return BaseTable({CELL: value}, shown=lambda table: table[CELL])
 
 
 Image: TypeAlias = Mapping[str, BaseTable]
 
 
 class ReadView:
-    """The database for a tool that only reads: each attribute a table of frozen records."""
+    """The database for a tool that only reads: each attribute a table of frozen records, or what stands for one."""
 
     def __init__(self, image: Image, tables: Tables) -> None:
         self._image = image
         self._tables = tables
 
-    def __getattr__(self, name: str) -> Mapping[str, Model]:
+    def __getattr__(self, name: str) -> Any:
         base = _table(self._image, name)
-        opened = base.merged(self._tables[name]) if name in self._tables else base.models
+        opened = base.shown(base.merged(self._tables[name]) if name in self._tables else base.values)
         setattr(self, name, opened)
         return opened
 
@@ -124,17 +133,23 @@ class ReadView:
 
 
 class ScratchView:
-    """The database for a tool that may write: each attribute a `ScratchTable`."""
+    """The database for a tool that may write: each attribute a `ScratchTable`, or what stands for one."""
 
     def __init__(self, image: Image, tables: Tables) -> None:
         self._image = image
         self._tables = tables
         self._opened: dict[str, ScratchTable] = {}
 
-    def __getattr__(self, name: str) -> ScratchTable:
-        base = _table(self._image, name)
+    def __getattr__(self, name: str) -> Any:
+        return _table(self._image, name).shown(self._table(name))
+
+    def put(self, name: str, value: Any) -> None:
+        """Give a cell another value."""
+        self._table(name)[CELL] = value
+
+    def _table(self, name: str) -> ScratchTable:
         if name not in self._opened:
-            self._opened[name] = ScratchTable(base, self._tables.get(name, _NO_DELTA))
+            self._opened[name] = ScratchTable(_table(self._image, name), self._tables.get(name, _NO_DELTA))
         return self._opened[name]
 
     def settled(self) -> Tables:
@@ -160,7 +175,7 @@ class ScratchTable(MutableMapping[str, Any]):
 
     def __getitem__(self, key: str) -> Any:
         if key not in self._reached:
-            self._live[key] = copy.deepcopy(self._live[key])
+            self._live[key] = thawed(self._live[key])
             self._reached.add(key)
         return self._live[key]
 
@@ -193,7 +208,7 @@ class ScratchTable(MutableMapping[str, Any]):
     def settled(self) -> TableDelta:
         """The table's difference from the base now: the very delta it started from when nothing has changed."""
         after = {**self._before.records, **{key: self._frozen(key) for key in self._reached}}
-        appended = _appended(self._live, self._base.models) if self._rekeyed else self._before.appended
+        appended = _appended(self._live, self._base.values) if self._rekeyed else self._before.appended
         records = {
             key: record for key, record in after.items() if record is not self._base.record(key) or key in appended
         }
@@ -201,24 +216,26 @@ class ScratchTable(MutableMapping[str, Any]):
         return self._before if delta == self._before else delta
 
     def _frozen(self, key: str) -> Record | None:
-        """The key's record as it is now: the base's or the earlier one where that is the same."""
+        """The key's record as it is now: the earlier one or the base's where that is the same."""
         if key not in self._live:
             return None
-        record = Record(self._live[key])
-        for earlier in (self._base.record(key), self._before.records.get(key)):
-            if earlier is not None and earlier.face == record.face:
-                return earlier
-        return record
+        live = self._live[key]
+        earlier, base = self._before.records.get(key), self._base.record(key)
+        if (source := earlier or base) is not None and untouched(source.value, live):
+            return source
+        record = Record(live)
+        return next((same for same in (base, earlier) if same is not None and same.face == record.face), record)
 
 
 def differences(image: Image, tables: Tables) -> frozenset[tuple[str, str, bytes]]:
     """Where the contents differ from the base: (table, key, canon), with b"" for a record that is gone.
 
-    Two states of one image have equal differences exactly when upstream's database hashes are equal.
+    Tables that `image` does not have are left out. Two states of one image have equal differences exactly when upstream's
+    database hashes are equal.
     """
     found: set[tuple[str, str, bytes]] = set()
-    for name, delta in tables.items():
-        for key, record in delta.records.items():
+    for name in image.keys() & tables.keys():
+        for key, record in tables[name].records.items():
             base = image[name].record(key)
             canon = record.canon if record else b""
             if canon != (base.canon if base else b""):

@@ -22,10 +22,13 @@ from rich.table import Table
 from actors.environments.tau2 import upstream
 from actors.environments.tau2.domains import DOMAINS, Domain
 from actors.environments.tau2.environment import Tau2Environment, Tau2State
+from actors.environments.tau2.package_code import machinery
 from actors.environments.tau2.scoring import UNSCORED_TOOLS
-from rollouts.episode import StopReason, Task, ToolCall
-from tests.environments.plain import PlainToolkit
-from tests.environments.plans import gold_calls
+from rollouts.episode import Side, StopReason, Task, ToolCall
+from tests.environments.plain import Plain, World, upstream_hash
+from tests.environments.plans import gold_steps
+
+Step = tuple[Side, ToolCall]
 
 BRANCH_CALLS = 6
 BRANCHES = 2_000
@@ -49,7 +52,7 @@ class Finished:
     """A task, played by its gold sequence."""
 
     task: Task
-    calls: Sequence[ToolCall]
+    calls: Sequence[Step]
     state: Tau2State
 
 
@@ -62,42 +65,43 @@ def main() -> None:
 
 
 def _measured(domain: Domain) -> Iterator[Line]:
-    before = _peak_mb()
-    load_s, code = _timed(lambda: upstream.machinery(domain))
+    before, source = _peak_mb(), upstream.installed()
+    load_s, code = _timed(lambda: machinery(domain, source))
     yield Line(
         name="import and load", ours=f"{load_s:.2f} s, {_peak_mb() - before:.0f} MB (imports in the first table)"
     )
-    files = upstream.files(domain, version=upstream.supported_version())
-    environment, plain = Tau2Environment(files=files, load=lambda: code), PlainToolkit(code)
+    files = upstream.files(domain, source)
+    environment, plain = Tau2Environment(files=files, load=lambda: code), Plain(domain, code)
     tasks = environment.tasks("base")
     environment.initial(tasks[0])
     first_s, _ = _timed(lambda: [environment.initial(task) for task in tasks])
     yield Line(name="first state of a task (plays its gold sequence)", ours=_us(first_s / len(tasks)))
     yield from _calls(environment, plain, tasks)
     finished = [_played(environment, task) for task in tasks]
-    yield from _rewards(environment, finished, code.database)
+    yield from _rewards(environment, finished, plain)
     yield from _sizes(environment, finished)
-    yield from _branches(environment, plain, [end for end in finished if end.calls], code.database)
+    yield from _branches(environment, plain, [end for end in finished if end.calls])
 
 
-def _calls(environment: Tau2Environment, plain: PlainToolkit, tasks: Sequence[Task]) -> Iterator[Line]:
+def _calls(environment: Tau2Environment, plain: Plain, tasks: Sequence[Task]) -> Iterator[Line]:
     played = [(task, gold) for task in tasks if (gold := _scored(task))]
     count = sum(len(gold) for _, gold in played)
     starts = [environment.initial(task) for task, _ in played]
     ours_s, _ = _timed(lambda: [_ends(environment, s, gold) for s, (_, gold) in zip(starts, played, strict=True)])
-    database = plain.fresh()
-    theirs_s, _ = _timed(lambda: [plain.call(database, call) for _, gold in played for call in gold])
+    world = plain.fresh()
+    theirs_s, _ = _timed(lambda: [plain.call(world, call, side=side) for _, gold in played for side, call in gold])
     yield _against("tool call", ours_s / count, theirs_s / count)
 
 
-def _rewards(environment: Tau2Environment, finished: Sequence[Finished], database: Any) -> Iterator[Line]:
+def _rewards(environment: Tau2Environment, finished: Sequence[Finished], plain: Plain) -> Iterator[Line]:
     def judge() -> list[float]:
         return [environment.reward(end.state, (), StopReason.USER_STOP).value for end in finished]
 
     first, _ = _timed(judge)
     again, _ = _timed(lambda: [judge() for _ in range(ROUNDS)])
     again /= ROUNDS
-    hash_s, _ = _timed(lambda: [database.get_hash() for _ in range(UPSTREAM_ROUNDS)])
+    world = plain.fresh()
+    hash_s, _ = _timed(lambda: [upstream_hash(world) for _ in range(UPSTREAM_ROUNDS)])
     hash_s /= UPSTREAM_ROUNDS
     count = len(finished)
     yield _against("exact reward, first (upstream: two hashes)", first / count, 2 * hash_s, goal="1000 µs")
@@ -112,11 +116,10 @@ def _sizes(environment: Tau2Environment, finished: Sequence[Finished]) -> Iterat
     yield Line(name="the same, stored", ours=f"{_mean(dumped):.0f} B, at most {max(dumped)} B")
 
 
-def _branches(
-    environment: Tau2Environment, plain: PlainToolkit, finished: Sequence[Finished], database: Any
-) -> Iterator[Line]:
+def _branches(environment: Tau2Environment, plain: Plain, finished: Sequence[Finished]) -> Iterator[Line]:
+    world = plain.fresh()
     fork_s, forks = _timed(lambda: [end.state for end in itertools.islice(itertools.cycle(finished), BRANCHES)])
-    copy_s, _ = _timed(lambda: [copy.deepcopy(database) for _ in range(UPSTREAM_ROUNDS)])
+    copy_s, _ = _timed(lambda: [copy.deepcopy(world) for _ in range(UPSTREAM_ROUNDS)])
     yield _against(
         "fork (a reference; upstream: deepcopy)", fork_s / len(forks), copy_s / UPSTREAM_ROUNDS, goal="20 µs"
     )
@@ -125,7 +128,7 @@ def _branches(
     ours_s, _ = _timed(
         lambda: [_branch(environment, *plan) for plan in itertools.islice(itertools.cycle(plans), BRANCHES)]
     )
-    theirs_s, _ = _timed(lambda: [_slow_branch(plain, database, calls) for _, calls in plans[:UPSTREAM_ROUNDS]])
+    theirs_s, _ = _timed(lambda: [_slow_branch(plain, world, calls) for _, calls in plans[:UPSTREAM_ROUNDS]])
     ours, theirs = BRANCHES / ours_s, UPSTREAM_ROUNDS / theirs_s
     yield Line(
         name=f"branches (fork, {BRANCH_CALLS} calls, reward) per core-second",
@@ -140,16 +143,15 @@ def _against(name: str, ours_s: float, theirs_s: float, *, goal: str = "") -> Li
     return Line(name=name, ours=_us(ours_s), goal=goal, upstream=_us(theirs_s), ratio=f"{theirs_s / ours_s:.1f}")
 
 
-def _branch(environment: Tau2Environment, state: Tau2State, calls: Sequence[ToolCall]) -> float:
+def _branch(environment: Tau2Environment, state: Tau2State, calls: Sequence[Step]) -> float:
     return environment.reward(_ends(environment, state, calls), (), StopReason.USER_STOP).value
 
 
-def _slow_branch(plain: PlainToolkit, database: Any, calls: Sequence[ToolCall]) -> str:
-    own = copy.deepcopy(database)
-    for call in calls:
-        plain.call(own, call)
-    digest: str = own.get_hash()
-    return digest
+def _slow_branch(plain: Plain, world: World, calls: Sequence[Step]) -> str:
+    own = copy.deepcopy(world)
+    for side, call in calls:
+        plain.call(own, call, side=side)
+    return upstream_hash(own)
 
 
 def _played(environment: Tau2Environment, task: Task) -> Finished:
@@ -157,19 +159,19 @@ def _played(environment: Tau2Environment, task: Task) -> Finished:
     return Finished(task=task, calls=calls, state=_ends(environment, environment.initial(task), calls))
 
 
-def _ends(environment: Tau2Environment, state: Tau2State, calls: Iterable[ToolCall]) -> Tau2State:
-    for call in calls:
-        state = environment.apply(state, call).state
+def _ends(environment: Tau2Environment, state: Tau2State, calls: Iterable[Step]) -> Tau2State:
+    for side, call in calls:
+        state = environment.apply(state, call, side=side).state
     return state
 
 
-def _six(end: Finished) -> list[ToolCall]:
+def _six(end: Finished) -> list[Step]:
     """The gold sequence's last calls, writes above all; repeated where there are fewer."""
     return list(itertools.islice(itertools.cycle(end.calls[-BRANCH_CALLS:]), BRANCH_CALLS))
 
 
-def _scored(task: Task) -> list[ToolCall]:
-    return [call for call in gold_calls(task) if call.name not in UNSCORED_TOOLS]
+def _scored(task: Task) -> list[Step]:
+    return [(side, call) for side, call in gold_steps(task) if call.name not in UNSCORED_TOOLS]
 
 
 # -- measuring --------------------------------------------------------------------------------------------------------

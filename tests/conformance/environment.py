@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from rollouts.episode import AssistantMessage, Reward, StopReason, Task, ToolCall
+from rollouts.episode import AssistantMessage, Reward, Side, StopReason, Task, ToolCall
 from rollouts.errors import UsageError
 from rollouts.protocols import Environment
 from tests.needs import REPOSITORY
@@ -27,8 +27,8 @@ there = environment(asked["name"], asked["domain"])
 state = there.load(bytes.fromhex(asked["state"]))
 key = there.key(state).hex()
 answers = []
-for name, arguments in asked["calls"]:
-    transition = there.apply(state, ToolCall(call_id="1", name=name, arguments=arguments))
+for side, name, arguments in asked["calls"]:
+    transition = there.apply(state, ToolCall(call_id="1", name=name, arguments=arguments), side=side)
     state = transition.state
     answers.append(transition.content)
 print(json.dumps({"key": key, "answers": answers, "end": there.key(state).hex()}))
@@ -48,6 +48,11 @@ class Script:
     probes: Sequence[ToolCall]
     wrong: Sequence[ToolCall]
     # calls that the environment refuses
+    user_tools: frozenset[str] = frozenset()
+    # names of the calls that are the user's; all others are the actor's
+
+    def side(self, call: ToolCall) -> Side:
+        return "user" if call.name in self.user_tools else "actor"
 
 
 class EnvironmentSuite:
@@ -93,7 +98,8 @@ class EnvironmentSuite:
     def test_probing_changes_nothing(self, environment: Environment[Any], script: Script) -> None:
         for state in _all_states(environment, script):
             for probe in script.probes:
-                assert environment.key(environment.apply(state, probe).state) == environment.key(state)
+                probed = environment.apply(state, probe, side=script.side(probe))
+                assert environment.key(probed.state) == environment.key(state)
 
     def test_a_reward_has_no_effect_and_can_be_asked_for_again(
         self, environment: Environment[Any], script: Script
@@ -123,14 +129,14 @@ class EnvironmentSuite:
             "name": script.name,
             "domain": script.domain,
             "state": environment.dump(state).hex(),
-            "calls": [(call.name, dict(call.arguments)) for call in second],
+            "calls": [(script.side(call), call.name, dict(call.arguments)) for call in second],
         }
         command = [sys.executable, "-c", ELSEWHERE]
         answer = subprocess.run(
             command, input=json.dumps(asked), cwd=REPOSITORY, capture_output=True, text=True, check=True
         )
         there = json.loads(answer.stdout)
-        contents, end = _played(environment, state, second)
+        contents, end = _played(environment, script, state, second)
         assert there == {"key": environment.key(state).hex(), "answers": contents, "end": environment.key(end).hex()}
 
     def test_neither_side_keeps_hold_of_the_others_arguments(
@@ -141,7 +147,8 @@ class EnvironmentSuite:
             for call in play:
                 text = json.dumps(call.arguments)
                 arguments = json.loads(text)
-                transition = environment.apply(state, ToolCall(call_id="1", name=call.name, arguments=arguments))
+                copied = ToolCall(call_id="1", name=call.name, arguments=arguments)
+                transition = environment.apply(state, copied, side=script.side(call))
                 assert json.dumps(arguments) == text
                 key = environment.key(transition.state)
                 _spoil(arguments)
@@ -153,7 +160,7 @@ class EnvironmentSuite:
         assert script.wrong
         for state in _all_states(environment, script):
             for call in script.wrong:
-                transition = environment.apply(state, call)
+                transition = environment.apply(state, call, side=script.side(call))
                 assert transition.is_error, call
                 assert transition.content, call
                 assert transition.stop is None, call
@@ -163,8 +170,10 @@ class EnvironmentSuite:
         assert briefing == environment.briefing(script.task)
         assert briefing.policy
         assert briefing.user_instructions
-        assert {call.name for play in script.plays for call in play} <= {tool.name for tool in briefing.tools}
-        for tool in briefing.tools:
+        called = {call.name for play in script.plays for call in play}
+        assert called - script.user_tools <= {tool.name for tool in briefing.tools}
+        assert called & script.user_tools <= {tool.name for tool in briefing.user_tools}
+        for tool in (*briefing.tools, *briefing.user_tools):
             assert tool.description
             assert tool.parameters["type"] == "object"
             assert json.loads(json.dumps(tool.parameters)) == tool.parameters
@@ -185,14 +194,16 @@ Seen = tuple[tuple[str, ...], Reward]
 
 def _seen(environment: Environment[Any], script: Script, state: Any) -> Seen:
     """Everything that a tool or the reward shows of a state, as far as the probes reach."""
-    contents = tuple(environment.apply(state, probe).content for probe in script.probes)
+    contents = tuple(environment.apply(state, probe, side=script.side(probe)).content for probe in script.probes)
     return contents, environment.reward(state, SAID, StopReason.USER_STOP)
 
 
-def _played(environment: Environment[Any], state: Any, play: Sequence[ToolCall]) -> tuple[list[str], Any]:
+def _played(
+    environment: Environment[Any], script: Script, state: Any, play: Sequence[ToolCall]
+) -> tuple[list[str], Any]:
     contents = []
     for call in play:
-        transition = environment.apply(state, call)
+        transition = environment.apply(state, call, side=script.side(call))
         state = transition.state
         contents.append(transition.content)
     return contents, state
@@ -201,7 +212,7 @@ def _played(environment: Environment[Any], state: Any, play: Sequence[ToolCall])
 def _ends(
     environment: Environment[Any], script: Script, state: Any, play: Sequence[ToolCall]
 ) -> tuple[list[str], Seen, bytes]:
-    contents, end = _played(environment, state, play)
+    contents, end = _played(environment, script, state, play)
     return contents, _seen(environment, script, end), environment.key(end)
 
 
@@ -209,7 +220,7 @@ def _states(environment: Environment[Any], script: Script, play: Sequence[ToolCa
     state = environment.initial(script.task)
     yield state
     for call in play:
-        state = environment.apply(state, call).state
+        state = environment.apply(state, call, side=script.side(call)).state
         yield state
 
 

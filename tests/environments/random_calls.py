@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -26,6 +27,7 @@ class RandomCalls:
         self._kinds: Sequence[tuple[int, Callable[[], ToolCall]]] = (
             (45, self._as_planned),
             (20, self._another_value),
+            (10, self._another_value_inside),
             (10, self._garbage),
             (5, self._one_missing),
             (5, self._one_too_many),
@@ -44,12 +46,22 @@ class RandomCalls:
     def _another_value(self) -> ToolCall:
         return self._with(self._some_value)
 
+    def _another_value_inside(self) -> ToolCall:
+        """Where an argument is JSON, something else in it; otherwise as planned."""
+        gold = self._as_planned()
+        held = _inside(gold.arguments.get("arguments"))
+        if not held:
+            return gold
+        changed = self._chance.choice(list(held))
+        held[changed] = self._chance.choice([*self._pool.get(changed, []), *GARBAGE])
+        return call(gold.name, {**gold.arguments, "arguments": json.dumps(held)})
+
     def _garbage(self) -> ToolCall:
         return self._with(lambda _: self._chance.choice(GARBAGE))
 
     def _one_missing(self) -> ToolCall:
         gold = self._as_planned()
-        missing = self._chance.choice(list(gold.arguments))
+        missing = self._chance.choice([*gold.arguments, ""])
         return call(gold.name, {name: value for name, value in gold.arguments.items() if name != missing})
 
     def _one_too_many(self) -> ToolCall:
@@ -65,6 +77,8 @@ class RandomCalls:
 
     def _with(self, value: Callable[[str], JsonValue]) -> ToolCall:
         gold = self._as_planned()
+        if not gold.arguments:
+            return gold
         changed = self._chance.choice(list(gold.arguments))
         return call(gold.name, {**gold.arguments, changed: value(changed)})
 
@@ -87,4 +101,15 @@ def _values_by_parameter(gold: Sequence[ToolCall]) -> Mapping[str, list[JsonValu
             pool.setdefault(name, []).append(value)
             if isinstance(value, list):
                 waiting.extend(item for item in value if isinstance(item, Mapping))
+            if name == "arguments":
+                waiting.append(_inside(value))
     return pool
+
+
+def _inside(text: JsonValue) -> dict[str, JsonValue]:
+    """The arguments that an argument is the JSON of."""
+    try:
+        held = json.loads(text) if isinstance(text, str) else {}
+    except json.JSONDecodeError:
+        held = {}
+    return held if isinstance(held, dict) else {}

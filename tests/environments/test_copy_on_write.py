@@ -11,7 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from actors.environments.copy_on_write import BaseTable, Image, ReadView, Record, ScratchView, Tables, differences
+from actors.environments.copy_on_write import (
+    BaseTable,
+    Image,
+    ReadView,
+    Record,
+    ScratchView,
+    Tables,
+    cell,
+    differences,
+)
+from actors.environments.thawing import thawed, untouched
 
 
 class Box(BaseModel):
@@ -95,7 +105,7 @@ def test_a_table_is_the_dictionary_it_stands_for(calls: list[list[tuple[Operatio
         assert _held(ReadView(image, tables).boxes) == _held(plain)
         assert _held(ReadView(image, before).boxes) == earlier
         assert seen.setdefault(repr(_held(plain)), _identity(tables)) == _identity(tables)
-    assert _held(image["boxes"].models) == list(BASE.items())
+    assert _held(image["boxes"].values) == list(BASE.items())
 
 
 def test_a_state_back_at_the_base_differs_in_nothing() -> None:
@@ -155,3 +165,113 @@ def test_a_read_tool_cannot_put_a_record_into_the_base() -> None:
     boxes: Any = ReadView(_image(), {}).boxes
     with pytest.raises(TypeError):
         boxes["d"] = Box(holds=[])
+
+
+# -- cells ------------------------------------------------------------------------------------------------------------
+
+
+def _shelf() -> Image:
+    return {"shelf": cell([Box(holds=1), Box(holds=2)]), "lid": cell(Box(holds=None))}
+
+
+def test_a_list_is_one_record_that_a_tool_finds_as_a_list() -> None:
+    image = _shelf()
+    view = ScratchView(image, {})
+    view.shelf.append(Box(holds=3))
+    view.lid.holds = "shut"
+    tables = view.settled()
+    assert [box.holds for box in ReadView(image, tables).shelf] == [1, 2, 3]
+    assert ReadView(image, tables).lid.holds == "shut"
+    assert [box.holds for box in ReadView(image, {}).shelf] == [1, 2]
+    assert differences(image, tables) == {(name, "", tables[name].records[""].canon) for name in ("shelf", "lid")}  # type: ignore[union-attr]
+
+
+def test_a_cell_given_back_its_value_is_no_difference() -> None:
+    image = _shelf()
+    away = ScratchView(image, {})
+    away.put("lid", Box(holds="shut"))
+    back = ScratchView(image, away.settled())
+    back.put("lid", Box(holds=None))
+    assert back.settled() == {}
+
+
+def test_looking_at_a_cell_changes_nothing() -> None:
+    image = _shelf()
+    view = ScratchView(image, {})
+    assert [box.holds for box in view.shelf] == [1, 2]
+    assert view.settled() == {}
+
+
+def test_tables_that_the_reward_does_not_know_make_no_difference() -> None:
+    image = _shelf()
+    view = ScratchView(image, {})
+    view.lid.holds = "shut"
+    assert differences({"shelf": image["shelf"]}, view.settled()) == frozenset()
+
+
+# -- copies -----------------------------------------------------------------------------------------------------------
+
+values: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3) | st.dates() | st.tuples(),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text(max_size=2), inner, max_size=3)
+        | inner.map(lambda value: Box(holds=value))
+    ),
+    max_leaves=8,
+)
+
+
+def _containers(value: Any) -> list[Any]:
+    match value:
+        case Box():
+            return [value, *_containers(value.holds)]
+        case dict():
+            return [value, *(found for item in value.values() for found in _containers(item))]
+        case list():
+            return [value, *(found for item in value for found in _containers(item))]
+        case _:
+            return []
+
+
+@given(values)
+def test_a_thawed_value_is_the_same_and_shares_nothing_that_can_be_written_to(value: Any) -> None:
+    copied = thawed(value)
+    assert repr(copied) == repr(value)
+    assert not {id(found) for found in _containers(value)} & {id(found) for found in _containers(copied)}
+
+
+@given(values, st.data())
+def test_a_change_anywhere_is_noticed(value: Any, data: st.DataObject) -> None:
+    copied = thawed(value)
+    places = _containers(copied)
+    if not places:
+        return
+    match data.draw(st.sampled_from(places)):
+        case Box() as box:
+            box.holds = [box.holds]
+        case dict() as mapping:
+            mapping["new"] = 1
+        case list() as items:
+            items.append(1)
+    assert not untouched(value, copied)
+
+
+@given(values)
+def test_an_untouched_copy_is_known_for_one(value: Any) -> None:
+    assert untouched(value, thawed(value))
+
+
+def test_what_has_no_way_of_its_own_to_be_copied_is_copied_whole() -> None:
+    value = {"numbers": {1, 2}}
+    copied = thawed(value)
+    assert copied == value
+    assert copied["numbers"] is not value["numbers"]
+    assert not untouched(value, copied)
+
+
+def test_the_same_keys_in_another_order_are_a_change() -> None:
+    value = {"a": 1, "b": 2}
+    copied = thawed(value)
+    copied["a"] = copied.pop("a")
+    assert not untouched(value, copied)

@@ -31,12 +31,14 @@ def _python(code: str, *options: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_an_unknown_environment_is_refused_with_the_nearest_known_one() -> None:
-    with pytest.raises(UsageError, match=r"unknown environment 'tau'.*'tau2'; did you mean 'tau2'"):
+    with pytest.raises(UsageError, match=r"unknown environment 'tau'.*'tau2'.*; did you mean 'tau2'"):
         environment("tau", "retail")
 
 
 def test_an_unknown_domain_is_refused_with_the_nearest_known_one() -> None:
-    with pytest.raises(UsageError, match=r"unknown tau2 domain 'retial'.*'retail', 'airline'; did you mean 'retail'"):
+    with pytest.raises(
+        UsageError, match=r"unknown tau2 domain 'retial'.*'retail', 'airline', .*; did you mean 'retail'"
+    ):
         environment("tau2", "retial")
 
 

@@ -2,30 +2,59 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from actors.environments.registry import environment as registered
-from actors.environments.tau2.domains import DOMAINS
-from rollouts.episode import JsonValue, StopReason, ToolKind
+from actors.environments.tau2 import upstream
+from actors.environments.tau2.domains import DOMAINS, RETAIL
+from actors.environments.tau2.upstream import Source
+from rollouts.episode import JsonValue, Side, StopReason, ToolKind, ToolSpec
 from rollouts.errors import DataError, UsageError
 from rollouts.protocols import Transition
 from tests.environments.plans import call, gold_calls
 
 pytestmark = pytest.mark.tau2
 
-SIZES = {"retail": {"train": 74, "test": 40, "base": 114}, "airline": {"train": 30, "test": 20, "base": 50}}
+SIZES = {
+    "retail": {"train": 74, "test": 40, "base": 114},
+    "airline": {"train": 30, "test": 20, "base": 50},
+    "telecom": {"train": 74, "test": 40, "base": 114},
+}
+TOOLS = {"retail": (15, 0), "airline": (14, 0), "telecom": (13, 30), "banking_knowledge": (15, 6)}
+# of the actor and of the user
 
 
-@pytest.mark.parametrize("domain", DOMAINS)
+@pytest.mark.parametrize("domain", SIZES)
 def test_the_official_splits_are_disjoint_and_make_up_the_base(domain: str) -> None:
     environment = registered("tau2", domain)
     ids = {split: [task.task_id for task in environment.tasks(split)] for split in SIZES[domain]}
     assert {split: len(found) for split, found in ids.items()} == SIZES[domain]
     assert not set(ids["train"]) & set(ids["test"])
-    assert sorted(ids["train"] + ids["test"], key=int) == ids["base"]
+    assert sorted(ids["train"] + ids["test"]) == sorted(ids["base"])
+
+
+def test_a_benchmark_without_splits_is_all_base() -> None:
+    environment = registered("tau2", "banking_knowledge")
+    assert len(environment.tasks("base")) == 97
+    assert {task.split for task in environment.tasks("base")} == {"base"}
+    with pytest.raises(UsageError, match="'test': it must be one of 'base'"):
+        environment.tasks("test")
+
+
+def test_the_test_tasks_of_telecom_say_so_in_whatever_split_they_are_met() -> None:
+    environment = registered("tau2", "telecom")
+    full = {task.task_id: task.split for task in environment.tasks("full")}
+    assert len(full) == 2285
+    assert {task.task_id for task in environment.tasks("test")} == {i for i, split in full.items() if split == "test"}
+    assert set(full.values()) == {"train", "test", "small", "full"}
 
 
 def test_a_task_of_the_base_says_which_split_it_belongs_to() -> None:
@@ -50,14 +79,17 @@ def test_the_domains_differ_in_their_provenance_by_the_data_only() -> None:
 
 def test_every_tool_says_whether_it_reads_or_writes() -> None:
     kinds: dict[str, ToolKind] = {}
-    for domain in DOMAINS:
-        environment = registered("tau2", domain)
-        briefing = environment.briefing(environment.tasks("train")[0])
-        kinds |= {tool.name: tool.kind for tool in briefing.tools}
-        assert len(briefing.tools) == {"retail": 15, "airline": 14}[domain]
-        assert DOMAINS[domain].read_only <= {tool.name for tool in briefing.tools}
+    for name, domain in DOMAINS.items():
+        environment = registered("tau2", name)
+        briefing = environment.briefing(environment.tasks("base")[0])
+        assert (len(briefing.tools), len(briefing.user_tools)) == TOOLS[name]
+        sides: dict[Side, tuple[ToolSpec, ...]] = {"actor": briefing.tools, "user": briefing.user_tools}
+        for side, toolkit in domain.toolkits.items():
+            assert {tool.name for tool in sides[side] if tool.kind == "read"} == toolkit.read_only
+            kinds |= {tool.name: tool.kind for tool in sides[side]}
     assert kinds["calculate"] == "other"
     assert kinds["transfer_to_human_agents"] == "transfer"
+    assert kinds["make_payment"] == kinds["call_discoverable_agent_tool"] == "write"
     assert {kind for name, kind in kinds.items() if name.startswith(("get_", "find_", "list_", "search_"))} == {"read"}
     assert {
         kind for name, kind in kinds.items() if name.startswith(("modify_", "cancel_", "book_", "update_", "send_"))
@@ -86,6 +118,28 @@ def test_the_user_is_told_the_scenario_and_the_actor_is_not() -> None:
 )
 def test_the_users_stop_tokens_end_an_episode(text: str, stop: StopReason | None) -> None:
     assert registered("tau2", "retail").user_stop(text) is stop
+
+
+def _damaged(tmp_path: Path, damage: Callable[[bytes], bytes]) -> Source:
+    """A copy of the package's data in which retail's database is not what it was."""
+    source = upstream.installed()
+    data = shutil.copytree(source.data, tmp_path / "data", ignore=shutil.ignore_patterns("telecom", "banking*"))
+    database = data / "domains" / "retail" / "db.json.gz"
+    database.write_bytes(damage(database.read_bytes()))
+    return replace(source, data=data)
+
+
+def test_damaged_data_is_refused_with_both_hashes(tmp_path: Path) -> None:
+    other = gzip.compress(b"{}")
+    with pytest.raises(DataError, match=r"retail .* is damaged: its SHA-256 should be cc69.*, but is .*; reinstall it"):
+        upstream.files(RETAIL, _damaged(tmp_path, lambda raw: other))
+
+
+@pytest.mark.parametrize("keep", [0, 10, 1_000])
+def test_data_cut_short_is_refused_by_its_name(tmp_path: Path, keep: int) -> None:
+    source = _damaged(tmp_path, lambda raw: raw[:keep])
+    with pytest.raises(DataError, match=r"db\.json\.gz is damaged: .*; reinstall it"):
+        upstream.contents(RETAIL, source)
 
 
 # -- tools ------------------------------------------------------------------------------------------------------------

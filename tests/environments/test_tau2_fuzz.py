@@ -9,6 +9,8 @@ from tests.environments.duel import Duel
 
 pytestmark = pytest.mark.tau2
 
+MOST = {"retail": 11, "airline": 11, "telecom": 40, "banking_knowledge": 17}
+
 
 @pytest.mark.parametrize("domain", DOMAINS)
 def test_no_call_on_any_branch_tells_us_from_upstream(domain: str) -> None:
@@ -28,4 +30,4 @@ def _fight(domain: str, *, seed: int, calls: int, forks: int) -> None:
     assert sum(duel.answers.values()) > calls
     assert verdicts[True] and verdicts[False], "the fuzz must reach both passing and failing ends"
     tools = {name for name, is_error in duel.answers if not is_error}
-    assert len(tools) >= 11, f"the fuzz must make most tools work, not only {sorted(tools)}"
+    assert len(tools) >= MOST[domain], f"the fuzz must make most tools work, not only {sorted(tools)}"

@@ -29,6 +29,9 @@ AIRLINE_ASSERTED = "0"
 # nothing to do, nothing to tell, one assertion in natural language
 
 
+ASSERTED = {"env_type": "assistant", "func_name": "get_user_details", "arguments": {}}
+
+
 def _task(domain: str, task_id: str) -> Task:
     return next(task for task in registered("tau2", domain).tasks("train") if task.task_id == task_id)
 
@@ -93,6 +96,21 @@ def test_assertions_in_natural_language_are_named_and_never_passed() -> None:
     assert set(reward.parts) == {"DB", "COMMUNICATE"}
 
 
+@pytest.mark.parametrize(
+    ("stop", "handed_on"),
+    [
+        (StopReason.USER_STOP, ("Agent should refuse to proceed with the cancellation.",)),
+        (StopReason.TURN_LIMIT, ()),
+    ],
+)
+def test_assertions_are_handed_on_to_a_judge_where_the_world_ended_the_episode(
+    stop: StopReason, handed_on: tuple[str, ...]
+) -> None:
+    environment = registered("tau2", "airline")
+    reward = environment.reward(environment.initial(_task("airline", AIRLINE_ASSERTED)), (), stop)
+    assert (reward.assertions, reward.not_evaluated) == (handed_on, ("NL_ASSERTION",))
+
+
 def _with_criteria(**criteria: Any) -> Task:
     task = _task("retail", RETAIL_TOLD)
     original: Any = task.data["evaluation_criteria"]
@@ -126,7 +144,13 @@ def test_the_gold_sequence_is_the_tasks_own_even_under_a_known_id() -> None:
         ({"evaluation_criteria": {"reward_basis": ["NL_ASSERTION"]}}, "only .*'DB'.* can be judged"),
         ({"evaluation_criteria": {"actions": "all"}}, "not as tau2 defines it"),
         ({}, "not as tau2 defines it"),
-        ({"evaluation_criteria": {}, "initial_state": {"initialization_actions": []}}, "initial_state"),
+        ({"evaluation_criteria": {}, "initial_state": {"initialization_actions": "all"}}, "initial_state"),
+        ({"evaluation_criteria": {}, "initial_state": {"message_history": [{}]}}, "message_history"),
+        (
+            {"evaluation_criteria": {}, "initial_state": {"initialization_data": {}}},
+            "brings into banking_knowledge only",
+        ),
+        ({"evaluation_criteria": {"env_assertions": [ASSERTED]}}, "asserts 'get_user_details', which is none"),
     ],
 )
 def test_a_task_whose_return_could_not_be_known_is_refused_before_it_is_played(

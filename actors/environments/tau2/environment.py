@@ -7,17 +7,19 @@ each); planning, which needs tasks and their provenance only, costs no import of
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 from actors.environments.copy_on_write import Tables, differences
 from actors.environments.names import named
+from actors.environments.tau2.machinery import Machinery
 from actors.environments.tau2.packing import Classes, model_classes, packed_tables, unpacked_tables
-from actors.environments.tau2.scoring import Criteria, read_criteria, score
-from actors.environments.tau2.toolbox import Toolbox
-from actors.environments.tau2.upstream import PACKAGE, Files, Machinery
+from actors.environments.tau2.patience import owned
+from actors.environments.tau2.scoring import UNSCORED_TOOLS, Criteria, read_criteria, score
+from actors.environments.tau2.toolbox import SIDES, Toolbox
+from actors.environments.tau2.upstream import Files
 from rollouts.episode import Briefing, Conversation, JsonValue, Reward, Side, StopReason, Task, ToolCall
 from rollouts.errors import DataError, UsageError
 from rollouts.identity import canonical_json, digest
@@ -37,10 +39,15 @@ class Tau2State:
     task_key: bytes
     # 16 bytes: identity of the task's record
     tables: Tables
+    passed: dict[str, bool] = field(init=False, repr=False, default_factory=dict)
+    # the parts of the reward that the state decides, once they have been asked for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Grading:
+class Staging:
+    """How a task begins, and how it should end."""
+
+    start: Tables
     criteria: Criteria
     gold: frozenset[tuple[str, str, bytes]] | None
     # the gold sequence's differences from the base; None: every state passes
@@ -52,16 +59,21 @@ class Tau2Environment:
     def __init__(self, *, files: Files, load: Callable[[], Machinery]) -> None:
         self._files = files
         self._load = load
-        self._gradings: dict[bytes, Grading] = {}
+        self._stagings: dict[bytes, Staging] = {}
 
     @cached_property
     def provenance(self) -> Provenance:
-        return Provenance(source=PACKAGE, version=self._files.version, data_hash=self._files.data_hash)
+        source = self._files.source
+        return Provenance(source=source.package, version=source.version, data_hash=self._files.data_hash)
 
     # -- tasks --------------------------------------------------------------------------------------------------------
 
     def tasks(self, split: str) -> Sequence[Task]:
-        """Of "train", "test" or "base" (both). A task of "base" says which of the two it belongs to."""
+        """Of one of the benchmark's splits. A task says which it belongs to: of several, the smallest.
+
+        Retail, airline and telecom have "train", "test" and "base" (both); telecom also "small" and "full", which is all;
+        banking_knowledge is not split: all of it is "base".
+        """
         ids = named(split, self._files.splits, what=f"split of tau2 {self._files.domain}")
         return [task for task in self._tasks.values() if task.task_id in ids]
 
@@ -78,8 +90,11 @@ class Tau2Environment:
         scenario = self._machinery.scenario.model_validate(task.data["user_scenario"])
         return Briefing(
             policy=self._files.policy,
-            tools=self._toolbox.specs,
+            tools=self._toolbox.sides["actor"].specs,
             user_instructions=f"{self._files.user_guidelines}\n<scenario>\n{scenario}\n</scenario>\n",
+            user_tools=tuple(
+                spec for spec in self._toolbox.sides["user"].specs if self._machinery.shows_user(task.data, spec.name)
+            ),
         )
 
     # -- play ---------------------------------------------------------------------------------------------------------
@@ -88,16 +103,11 @@ class Tau2Environment:
         """The task's first state. UsageError when the task is of another domain, or cannot be played or rewarded here."""
         if task.domain != self._files.domain:
             raise UsageError(f"task {task.task_id!r} is of domain {task.domain!r}, this is {self._files.domain!r}")
-        if task.data.get("initial_state"):
-            raise UsageError(f"task {task.task_id!r} has an `initial_state` of its own; only null is supported")
-        state = Tau2State(task=task, task_key=_task_key(task), tables={})
-        self._grading(state)
-        return state
+        key = _task_key(task)
+        return Tau2State(task=task, task_key=key, tables=self._staging(task, key).start)
 
     def apply(self, state: Tau2State, call: ToolCall, *, side: Side = "actor") -> Transition[Tau2State]:
-        if side == "user":
-            return Transition(state=state, content=f"Error: the user has no tool {call.name!r} here.", is_error=True)
-        tables, content, is_error = self._toolbox.call(call, state.tables)
+        tables, content, is_error = self._toolbox.call(call, state.tables, side=side)
         after = state if tables is state.tables else replace(state, tables=tables)
         return Transition(state=after, content=content, is_error=is_error)
 
@@ -108,23 +118,55 @@ class Tau2Environment:
         """Exactly upstream's, parts that need a judge aside. ValueError for BUDGET: that return is unknown, not 0."""
         if stop is StopReason.BUDGET:
             raise ValueError("an episode that ran out of budget has no return; record it without a reward")
-        grading = self._grading(state)
-        matches = grading.gold is None or differences(self._toolbox.image, state.tables) == grading.gold
-        return score(grading.criteria, db_matches=matches, conversation=conversation, stop=stop)
+        staging = self._staging(state.task, state.task_key)
+        if not state.passed:
+            state.passed.update(self._passed(state, staging))
+        is_action = self._machinery.is_action
+        return score(staging.criteria, state.passed, conversation=conversation, stop=stop, is_action=is_action)
 
-    def _grading(self, state: Tau2State) -> Grading:
-        """The gold sequence is played once for each task, on the untouched base."""
-        if state.task_key not in self._gradings:
-            criteria = read_criteria(state.task, self._machinery.criteria)
-            gold = None if criteria.gold is None else differences(self._toolbox.image, self._played(criteria.gold))
-            self._gradings[state.task_key] = Grading(criteria=criteria, gold=gold)
-        return self._gradings[state.task_key]
+    def _passed(self, state: Tau2State, staging: Staging) -> Iterator[tuple[str, bool]]:
+        criteria = staging.criteria
+        if "DB" in criteria.basis:
+            gold = staging.gold
+            yield "DB", gold is None or differences(self._toolbox.database, state.tables) == gold
+        if "ENV_ASSERTION" in criteria.basis:
+            yield "ENV_ASSERTION", all(self._toolbox.holds(fact, state.tables) for fact in criteria.facts)
 
-    def _played(self, calls: Sequence[ToolCall]) -> Tables:
-        tables: Tables = {}
-        for call in calls:
-            tables, _, _ = self._toolbox.call(call, tables)
-        return tables
+    def _staging(self, task: Task, key: bytes) -> Staging:
+        """Each task is begun once, and its gold sequence played once, on the untouched base."""
+        if key not in self._stagings:
+            criteria = read_criteria(task, self._machinery.criteria)
+            self._check_facts(task, criteria)
+            start = self._started(task)
+            self._stagings[key] = Staging(start=start, criteria=criteria, gold=self._gold(criteria, start))
+        return self._stagings[key]
+
+    def _gold(self, criteria: Criteria, tables: Tables) -> frozenset[tuple[str, str, bytes]] | None:
+        if criteria.actions is None or "DB" not in criteria.basis:
+            return None
+        for action in criteria.actions:
+            if action.call.name not in UNSCORED_TOOLS:
+                tables, _, _ = self._toolbox.call(action.call, tables, side=action.side)
+        return differences(self._toolbox.database, tables)
+
+    def _started(self, task: Task) -> Tables:
+        raw: Any = task.data.get("initial_state")
+        try:
+            initial = None if raw is None else self._machinery.initial_state.model_validate(owned(raw))
+            if raw and raw.get("message_history"):
+                raise ValueError("it has a `message_history`; an episode begins with the user's first message")
+            return self._toolbox.started(task.data, initial)
+        except ValueError as error:
+            raise UsageError(f"task {task.task_id!r}: its `initial_state` cannot be played: {error}") from error
+
+    def _check_facts(self, task: Task, criteria: Criteria) -> None:
+        for fact in criteria.facts:
+            tools = self._toolbox.sides[SIDES[fact.env_type]]
+            if not (fact.func_name.startswith("assert_") and tools.has_function(fact.func_name)):
+                raise UsageError(
+                    f"task {task.task_id!r} asserts {fact.func_name!r}, which is none of the assertions that tau2 "
+                    f"{self._files.domain} has about the {fact.env_type}'s side"
+                )
 
     # -- identity and storage -----------------------------------------------------------------------------------------
 
@@ -173,7 +215,7 @@ class Tau2Environment:
 
     @cached_property
     def _classes(self) -> Classes:
-        return model_classes(type(self._machinery.database))
+        return model_classes([type(database) for database in self._machinery.databases])
 
 
 def _task_key(task: Task) -> bytes:
