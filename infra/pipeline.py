@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import logging
 import random
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,8 +64,7 @@ def select_tasks(config: RunConfig, world: Environment[Any]) -> list[Task]:
         by_id = {task.task_id: task for task in tasks}
         if unknown := [name for name in wanted.ids if name not in by_id]:
             raise UsageError(
-                f"tasks.ids: {', '.join(unknown)} not in {origin} of {wanted.environment} {wanted.domain}, "
-                f"which has {len(tasks)} tasks: {', '.join(list(by_id)[:12])}, …"
+                f"tasks.ids: {_not_there(unknown, list(by_id))} in {origin} of {wanted.environment} {wanted.domain}"
             )
         tasks = [by_id[name] for name in wanted.ids]
     elif wanted.count > len(tasks):
@@ -77,6 +77,15 @@ def select_tasks(config: RunConfig, world: Environment[Any]) -> list[Task]:
             "data made from them could never be evaluated. Use a training split, or list training tasks in tasks.ids"
         )
     return tasks
+
+
+def _not_there(unknown: Sequence[str], known: Sequence[str]) -> str:
+    """ "99 (nearest: 9, 19) not among the 74 tasks": what was asked for, and what may have been meant."""
+    told = []
+    for name in unknown:
+        nearest = difflib.get_close_matches(name, known, n=3, cutoff=0.0)
+        told.append(f"{name!r} (nearest: {', '.join(nearest)})" if nearest else repr(name))
+    return f"{', '.join(told)} not among the {len(known)} tasks"
 
 
 def _offered_tasks(wanted: TasksSection, world: Environment[Any]) -> tuple[list[Task], str]:

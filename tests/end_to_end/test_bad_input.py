@@ -46,7 +46,7 @@ def test_a_setting_that_cannot_be_is_named_with_the_fix_and_nothing_is_written(
 
 def test_unknown_task_ids_are_named(tmp_path: Path) -> None:
     overrides = ["tasks.ids=['0','9999']", "tasks.count=0"]
-    _refused("run", "smoke", "--root", str(tmp_path), *settings(overrides), says=("9999", "74"))
+    _refused("run", "smoke", "--root", str(tmp_path), *settings(overrides), says=("9999", "nearest", "74"))
 
 
 def test_a_configuration_that_is_not_there_lists_the_presets() -> None:
