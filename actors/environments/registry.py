@@ -20,6 +20,7 @@ from rollouts.protocols import Casting, Environment, Policy
 _MODULES = {
     "known_values": "actors.environments.known_values",
     "tau2": "actors.environments.tau2",
+    "tau2_upstream": "actors.environments.tau2_upstream",
     "tau_bench": "actors.environments.tau_bench",
     "userbench": "actors.environments.userbench",
 }

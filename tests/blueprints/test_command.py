@@ -68,7 +68,7 @@ def test_the_tasks_of_a_file_can_be_chosen_by_id(made: Path) -> None:
     [
         (["tasks.domain=retail"], ("domain 'airline'", "tasks.domain is 'retail'"), 1),
         (["tasks.domain=airline", "tasks.count=5"], ("tasks.count = 5", "has 4 tasks"), 2),
-        (["tasks.domain=airline", "tasks.ids=['7']"], ("tasks.ids: 7", "4 tasks"), 2),
+        (["tasks.domain=airline", "tasks.ids=['7']"], ("tasks.ids: '7'", "4 tasks", ".jsonl"), 2),
         (["tasks.domain=airline", "tasks.split=train"], ("tasks.split", "no effect", "tasks.source"), 2),
     ],
 )

@@ -9,7 +9,7 @@ from tests.environments.duel import Duel
 
 pytestmark = pytest.mark.tau2
 
-MOST = {"retail": 11, "airline": 11, "telecom": 40, "banking_knowledge": 17}
+MOST = {"retail": 11, "airline": 11, "telecom": 38, "banking_knowledge": 17}
 
 
 @pytest.mark.parametrize("domain", DOMAINS)

@@ -184,6 +184,7 @@ def test_some_rewards_are_those_of_upstreams_evaluators(domain: str) -> None:
 
 @needs_upstream
 @pytest.mark.slow
+@pytest.mark.timeout(1_800)
 @pytest.mark.parametrize("domain", DOMAINS)
 def test_every_reward_is_that_of_upstreams_evaluators(domain: str) -> None:
     _reward(domain, every=1)
