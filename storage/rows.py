@@ -37,7 +37,7 @@ def tree_tables(
     tree: Tree, values: Sequence[ActionValue], labels: Sequence[Label], stamp: RunStamp
 ) -> dict[str, list[Row]]:
     """Table → rows, each table present. KeyError for a label about an action that has no value."""
-    common = _common(tree.item, stamp)
+    common = _common(tree.item, stamp) | {"reward_basis": _reward_basis(tree)}
     episodes = sorted(tree.episodes.values(), key=lambda episode: path_order(episode.path))
     valued = {(value.fork_path, value.action_index): value for value in values}
     tables = {
@@ -71,6 +71,12 @@ def _common(item: WorkItem, stamp: RunStamp) -> Row:
         "env_version": stamp.provenance.version,
         "env_data_hash": stamp.provenance.data_hash,
     }
+
+
+def _reward_basis(tree: Tree) -> list[str]:
+    """The task's: every play of it that has a reward tells the same."""
+    rewards = (e.outcome.reward for e in tree.episodes.values() if isinstance(e.outcome, Finished))
+    return next((list(reward.basis) for reward in rewards if reward is not None), [])
 
 
 def _episode(episode: Episode) -> Row:
@@ -128,12 +134,11 @@ def _outcome(outcome: Outcome) -> Row:
 
 def _reward(reward: Reward | None) -> Row:
     if reward is None:
-        names = ("return", "success", "reward_basis", "reward_parts", "not_evaluated")
+        names = ("return", "success", "reward_parts", "not_evaluated")
         return dict.fromkeys(names)
     return {
         "return": float(reward.value),
         "success": reward.value == 1,
-        "reward_basis": list(reward.basis),
         "reward_parts": [{"name": name, "value": float(value)} for name, value in sorted(reward.parts.items())],
         "not_evaluated": list(reward.not_evaluated),
     }

@@ -60,6 +60,9 @@ _STAMP = [
     _column("env_source", pa.string(), "package that tools and tasks come from"),
     _column("env_version", pa.string(), "its version"),
     _column("env_data_hash", pa.string(), "hash of the domain's database and tasks"),
+    _column(
+        "reward_basis", TEXTS, "the parts the task's reward is made of; empty when no play of the task had a return"
+    ),
 ]
 
 _EPISODES = [
@@ -76,7 +79,6 @@ _EPISODES = [
     _optional("terminated", pa.bool_(), "the world ended it (true) or we did (false); null when it failed"),
     _optional("failure_kind", pa.string(), "why it could not be played to an end; null when it was"),
     _optional("failure_message", pa.string(), "the same in words"),
-    _optional("reward_basis", TEXTS, "the parts the task's reward is made of; null without a return"),
     _optional("reward_parts", NAMED_NUMBERS, "the value of each evaluated part; null without a return"),
     _optional("not_evaluated", TEXTS, "parts that the task declares and nobody judged; null without a return"),
     _column("num_steps", pa.int32(), "steps of its own: a branch shares the earlier ones with its parent"),

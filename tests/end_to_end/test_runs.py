@@ -123,6 +123,8 @@ def test_the_tables_tell_one_story(undisturbed: Path) -> None:
     assert episodes.height == record["episodes"]["settled"]
     assert set(episodes["split"]) == {"train"}
     assert set(episodes["actor"]) == {"scripted:actor"}
+    for frame in tables.values():
+        assert {tuple(basis) for basis in frame["reward_basis"]} == {("DB", "COMMUNICATE")}
     branches = episodes.filter(pl.col("parent_path").is_not_null())
     assert values["n"].sum() == branches.height
     assert values["successes"].sum() == branches["return"].sum()

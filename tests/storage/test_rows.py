@@ -48,7 +48,7 @@ def test_what_is_not_known_is_null_and_never_zero(tables: dict[str, list[Row]]) 
     assert (failed["outcome"], failed["failure_kind"], failed["stop_reason"]) == ("failed", "timeout", None)
     assert (truncated["outcome"], truncated["stop_reason"], truncated["terminated"]) == ("finished", "budget", False)
     for row in (failed, truncated):
-        assert row["return"] is row["success"] is row["reward_parts"] is row["reward_basis"] is None
+        assert row["return"] is row["success"] is row["reward_parts"] is None
 
 
 def test_a_return_of_zero_is_a_return(tables: dict[str, list[Row]]) -> None:
