@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -32,6 +33,7 @@ Step = tuple[Side, ToolCall]
 
 BRANCH_CALLS = 6
 BRANCHES = 2_000
+LIVE = 10_000
 ROUNDS = 20
 UPSTREAM_ROUNDS = 8
 # whole copies and hashes take a tenth of a second each
@@ -81,6 +83,7 @@ def _measured(domain: Domain) -> Iterator[Line]:
     yield from _rewards(environment, finished, plain)
     yield from _sizes(environment, finished)
     yield from _branches(environment, plain, [end for end in finished if end.calls])
+    yield _live(environment, tasks)
 
 
 def _calls(environment: Tau2Environment, plain: Plain, tasks: Sequence[Task]) -> Iterator[Line]:
@@ -159,6 +162,20 @@ def _played(environment: Tau2Environment, task: Task) -> Finished:
     return Finished(task=task, calls=calls, state=_ends(environment, environment.initial(task), calls))
 
 
+def _live(environment: Tau2Environment, tasks: Sequence[Task]) -> Line:
+    """Episodes held at once, each with every state on its way and every answer of a tool; the process holds plain upstream too."""
+    before, held = _resident_mb(), []
+    for task in itertools.islice(itertools.cycle(tasks), LIVE):
+        states, answers = [environment.initial(task)], []
+        for side, call in _scored(task):
+            transition = environment.apply(states[-1], call, side=side)
+            states.append(transition.state)
+            answers.append(transition.content)
+        held.append((states, answers))
+    now = _resident_mb()
+    return Line(name=f"{len(held)} live episodes", ours=f"{now - before:.0f} MB (process {now:.0f} MB)", goal="2000 MB")
+
+
 def _ends(environment: Tau2Environment, state: Tau2State, calls: Iterable[Step]) -> Tau2State:
     for side, call in calls:
         state = environment.apply(state, call, side=side).state
@@ -199,6 +216,11 @@ def _reachable(root: object, seen: set[int]) -> Iterator[object]:
         seen.add(id(found))
         yield found
         waiting.extend(gc.get_referents(found))
+
+
+def _resident_mb() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * 4096 / 2**20
 
 
 def _peak_mb() -> float:
