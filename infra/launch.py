@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import Any, Literal, assert_never
 
-from infra.config import RunConfig, check_run_id, data_config, default_run_id, differing_keys, effective
+from infra.config import RunConfig, check_run_id, data_config, default_run_id, differing_keys, effective, parse_config
 from infra.display import Display
 from infra.pipeline import casting, max_items_out, open_environment, open_root, plan, worker_pool
 from infra.runs import RunStatus, read_status
@@ -24,7 +24,7 @@ from rollouts.errors import UsageError
 from rollouts.protocols import Environment
 from rollouts.receipt import Progress, Receipt, WorkItem
 from rollouts.scheduler import LimitReached, Scheduler, SchedulerSettings
-from storage.objects import MissingObject, ObjectStore
+from storage.objects import ObjectStore
 from storage.runs import DomainBriefing, PlannedItem, RunRecord, create_run, list_runs, read_run, record_failure
 
 LOSSES = 5
@@ -72,26 +72,14 @@ def prepare(config: RunConfig, *, name: str, run_id: str | None = None) -> Prepa
     # asks for keys now: a missing one is told before anything is written or started
     chosen = check_run_id(run_id or config.run.id or default_run_id(config, name))
     store = open_root(config)
-    existing = _existing(store, chosen)
-    if existing is None:
-        create_run(store, _record(config, chosen, items, world))
+    if chosen in list_runs(store):
+        _check_same(read_run(store, chosen), config, items)
     else:
-        _check_same(existing, config, items)
+        create_run(store, _record(config, chosen, items, world))
     return Prepared(config=config, run_id=chosen, store=store, items=items, before=read_status(store, chosen))
 
 
-def _existing(store: ObjectStore, run_id: str) -> RunRecord | None:
-    if run_id not in list_runs(store):
-        return None
-    try:
-        return read_run(store, run_id)
-    except MissingObject:
-        return None
-
-
 def _check_same(existing: RunRecord, config: RunConfig, items: Sequence[WorkItem]) -> None:
-    from infra.config import parse_config
-
     stored = parse_config(existing.config, source=f"run {existing.run_id}")
     if differing := differing_keys(data_config(stored), data_config(config)):
         raise UsageError(

@@ -6,16 +6,10 @@ CPU time of this process; every figure is the mean over all tasks' gold sequence
 from __future__ import annotations
 
 import copy
-import gc
 import itertools
 import resource
-import sys
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from types import FunctionType, ModuleType
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -26,6 +20,7 @@ from actors.environments.tau2.environment import Tau2Environment, Tau2State
 from actors.environments.tau2.package_code import machinery
 from actors.environments.tau2.scoring import UNSCORED_TOOLS
 from rollouts.episode import Side, StopReason, Task, ToolCall
+from tests.benchmarks.measure import held_bytes, resident_mb, timed
 from tests.environments.plain import Plain, World, upstream_hash
 from tests.environments.plans import gold_steps
 
@@ -68,7 +63,7 @@ def main() -> None:
 
 def _measured(domain: Domain) -> Iterator[Line]:
     before, source = _peak_mb(), upstream.installed()
-    load_s, code = _timed(lambda: machinery(domain, source))
+    load_s, code = timed(lambda: machinery(domain, source))
     yield Line(
         name="import and load", ours=f"{load_s:.2f} s, {_peak_mb() - before:.0f} MB (imports in the first table)"
     )
@@ -76,7 +71,7 @@ def _measured(domain: Domain) -> Iterator[Line]:
     environment, plain = Tau2Environment(files=files, load=lambda: code), Plain(domain, code)
     tasks = environment.tasks("base")
     environment.initial(tasks[0])
-    first_s, _ = _timed(lambda: [environment.initial(task) for task in tasks])
+    first_s, _ = timed(lambda: [environment.initial(task) for task in tasks])
     yield Line(name="first state of a task (plays its gold sequence)", ours=_us(first_s / len(tasks)))
     yield from _calls(environment, plain, tasks)
     finished = [_played(environment, task) for task in tasks]
@@ -90,9 +85,9 @@ def _calls(environment: Tau2Environment, plain: Plain, tasks: Sequence[Task]) ->
     played = [(task, gold) for task in tasks if (gold := _scored(task))]
     count = sum(len(gold) for _, gold in played)
     starts = [environment.initial(task) for task, _ in played]
-    ours_s, _ = _timed(lambda: [_ends(environment, s, gold) for s, (_, gold) in zip(starts, played, strict=True)])
+    ours_s, _ = timed(lambda: [_ends(environment, s, gold) for s, (_, gold) in zip(starts, played, strict=True)])
     world = plain.fresh()
-    theirs_s, _ = _timed(lambda: [plain.call(world, call, side=side) for _, gold in played for side, call in gold])
+    theirs_s, _ = timed(lambda: [plain.call(world, call, side=side) for _, gold in played for side, call in gold])
     yield _against("tool call", ours_s / count, theirs_s / count)
 
 
@@ -100,11 +95,11 @@ def _rewards(environment: Tau2Environment, finished: Sequence[Finished], plain: 
     def judge() -> list[float]:
         return [environment.reward(end.state, (), StopReason.USER_STOP).value for end in finished]
 
-    first, _ = _timed(judge)
-    again, _ = _timed(lambda: [judge() for _ in range(ROUNDS)])
+    first, _ = timed(judge)
+    again, _ = timed(lambda: [judge() for _ in range(ROUNDS)])
     again /= ROUNDS
     world = plain.fresh()
-    hash_s, _ = _timed(lambda: [upstream_hash(world) for _ in range(UPSTREAM_ROUNDS)])
+    hash_s, _ = timed(lambda: [upstream_hash(world) for _ in range(UPSTREAM_ROUNDS)])
     hash_s /= UPSTREAM_ROUNDS
     count = len(finished)
     yield _against("exact reward, first (upstream: two hashes)", first / count, 2 * hash_s, goal="1000 µs")
@@ -113,7 +108,7 @@ def _rewards(environment: Tau2Environment, finished: Sequence[Finished], plain: 
 
 def _sizes(environment: Tau2Environment, finished: Sequence[Finished]) -> Iterator[Line]:
     shared = [environment._toolbox.image, [end.task for end in finished]]
-    held = [_held_bytes(end.state.tables, shared) for end in finished]
+    held = [held_bytes(end.state.tables, shared) for end in finished]
     dumped = [len(environment.dump(end.state)) for end in finished]
     yield Line(name="a finished episode's state", ours=f"{_mean(held):.0f} B, at most {max(held)} B")
     yield Line(name="the same, stored", ours=f"{_mean(dumped):.0f} B, at most {max(dumped)} B")
@@ -121,17 +116,17 @@ def _sizes(environment: Tau2Environment, finished: Sequence[Finished]) -> Iterat
 
 def _branches(environment: Tau2Environment, plain: Plain, finished: Sequence[Finished]) -> Iterator[Line]:
     world = plain.fresh()
-    fork_s, forks = _timed(lambda: [end.state for end in itertools.islice(itertools.cycle(finished), BRANCHES)])
-    copy_s, _ = _timed(lambda: [copy.deepcopy(world) for _ in range(UPSTREAM_ROUNDS)])
+    fork_s, forks = timed(lambda: [end.state for end in itertools.islice(itertools.cycle(finished), BRANCHES)])
+    copy_s, _ = timed(lambda: [copy.deepcopy(world) for _ in range(UPSTREAM_ROUNDS)])
     yield _against(
         "fork (a reference; upstream: deepcopy)", fork_s / len(forks), copy_s / UPSTREAM_ROUNDS, goal="20 µs"
     )
 
     plans = [(environment.initial(end.task), _six(end)) for end in finished]
-    ours_s, _ = _timed(
+    ours_s, _ = timed(
         lambda: [_branch(environment, *plan) for plan in itertools.islice(itertools.cycle(plans), BRANCHES)]
     )
-    theirs_s, _ = _timed(lambda: [_slow_branch(plain, world, calls) for _, calls in plans[:UPSTREAM_ROUNDS]])
+    theirs_s, _ = timed(lambda: [_slow_branch(plain, world, calls) for _, calls in plans[:UPSTREAM_ROUNDS]])
     ours, theirs = BRANCHES / ours_s, UPSTREAM_ROUNDS / theirs_s
     yield Line(
         name=f"branches (fork, {BRANCH_CALLS} calls, reward) per core-second",
@@ -164,7 +159,7 @@ def _played(environment: Tau2Environment, task: Task) -> Finished:
 
 def _live(environment: Tau2Environment, tasks: Sequence[Task]) -> Line:
     """Episodes held at once, each with every state on its way and every answer of a tool; the process holds plain upstream too."""
-    before, held = _resident_mb(), []
+    before, held = resident_mb(), []
     for task in itertools.islice(itertools.cycle(tasks), LIVE):
         states, answers = [environment.initial(task)], []
         for side, call in _scored(task):
@@ -172,7 +167,7 @@ def _live(environment: Tau2Environment, tasks: Sequence[Task]) -> Line:
             states.append(transition.state)
             answers.append(transition.content)
         held.append((states, answers))
-    now = _resident_mb()
+    now = resident_mb()
     return Line(name=f"{len(held)} live episodes", ours=f"{now - before:.0f} MB (process {now:.0f} MB)", goal="2000 MB")
 
 
@@ -192,35 +187,6 @@ def _scored(task: Task) -> list[Step]:
 
 
 # -- measuring --------------------------------------------------------------------------------------------------------
-
-
-def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
-    """CPU seconds, and what `work` returned."""
-    start = time.process_time()
-    result = work()
-    return time.process_time() - start, result
-
-
-def _held_bytes(root: object, shared: object) -> int:
-    """Memory of everything reachable from `root` and not from `shared`."""
-    seen = {id(found) for found in _reachable(shared, set())}
-    return sum(sys.getsizeof(found) for found in _reachable(root, seen))
-
-
-def _reachable(root: object, seen: set[int]) -> Iterator[object]:
-    waiting = [root]
-    while waiting:
-        found = waiting.pop()
-        if id(found) in seen or isinstance(found, type | ModuleType | FunctionType):
-            continue
-        seen.add(id(found))
-        yield found
-        waiting.extend(gc.get_referents(found))
-
-
-def _resident_mb() -> float:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * 4096 / 2**20
 
 
 def _peak_mb() -> float:

@@ -7,19 +7,16 @@ are means over a few rounds: whole copies and hashes of its database take tens t
 from __future__ import annotations
 
 import copy
-import gc
 import itertools
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from types import FunctionType, ModuleType
 from typing import Any
 
 from actors.environments.tau_bench import open_environment
 from actors.environments.tau_bench.environment import TauBenchEnvironment, TauBenchState
 from rollouts.episode import AssistantMessage, StopReason, Task, ToolCall
+from tests.benchmarks.measure import held_bytes, resident_mb, timed
 from tests.benchmarks.table import print_table
 from tests.needs import missing
 from tests.tau_bench.plain import PlainEnvironment, gold_calls
@@ -55,12 +52,10 @@ def main() -> None:
 
 def _measured(domain: str) -> Iterator[Row]:
     environment = open_environment(domain)
-    load_s, tasks = _timed(lambda: [task for split in SPLITS[domain] for task in environment.tasks(split)])
-    image_s, _ = _timed(lambda: environment.initial(tasks[0]))
-    yield _row(
-        "import, tasks and base image", f"{load_s + image_s:.2f} s; the process then has {_resident_mb():.0f} MB"
-    )
-    gold_s, starts = _timed(lambda: [environment.initial(task) for task in tasks])
+    load_s, tasks = timed(lambda: [task for split in SPLITS[domain] for task in environment.tasks(split)])
+    image_s, _ = timed(lambda: environment.initial(tasks[0]))
+    yield _row("import, tasks and base image", f"{load_s + image_s:.2f} s; the process then has {resident_mb():.0f} MB")
+    gold_s, starts = timed(lambda: [environment.initial(task) for task in tasks])
     yield _row("first state of a task (plays its gold sequence)", _us(gold_s / len(tasks)))
     if domain == "retail":
         yield _live(environment, tasks)
@@ -76,36 +71,36 @@ def _measured(domain: str) -> Iterator[Row]:
 def _calls(environment: TauBenchEnvironment, plain: PlainEnvironment, tasks: Sequence[Task]) -> Row:
     played = [(environment.initial(task), gold_calls(task)) for task in tasks]
     count = sum(len(gold) for _, gold in played)
-    ours_s, _ = _timed(lambda: [_end(environment, start, gold) for start, gold in played])
+    ours_s, _ = timed(lambda: [_end(environment, start, gold) for start, gold in played])
     database = plain.fresh()
-    theirs_s, _ = _timed(lambda: [plain.call(database, made) for _, gold in played for made in gold])
+    theirs_s, _ = timed(lambda: [plain.call(database, made) for _, gold in played for made in gold])
     return _against("tool call", ours_s / count, theirs_s / count)
 
 
 def _forks(plain: PlainEnvironment, finished: Sequence[Finished], environment: TauBenchEnvironment) -> Iterator[Row]:
-    fork_s, forks = _timed(lambda: [end.state for end in itertools.islice(itertools.cycle(finished), BRANCHES)])
+    fork_s, forks = timed(lambda: [end.state for end in itertools.islice(itertools.cycle(finished), BRANCHES)])
     database = plain.fresh()
-    copy_s, _ = _timed(lambda: [copy.deepcopy(database) for _ in range(UPSTREAM_ROUNDS)])
+    copy_s, _ = timed(lambda: [copy.deepcopy(database) for _ in range(UPSTREAM_ROUNDS)])
     yield _against("fork (a reference; upstream: deepcopy)", fork_s / len(forks), copy_s / UPSTREAM_ROUNDS, goal="1 µs")
-    yield _row("memory of a fork", f"{_held_bytes([forks[0]], forks[0]) - sys.getsizeof([])} B", goal="1000 B")
+    yield _row("memory of a fork", f"{held_bytes([forks[0]], forks[0]) - sys.getsizeof([])} B", goal="1000 B")
 
 
 def _rewards(environment: TauBenchEnvironment, plain: PlainEnvironment, finished: Sequence[Finished]) -> Iterator[Row]:
     silent = [end for end in finished if not end.task.data["outputs"]]
     telling = [end for end in finished if end.task.data["outputs"]]
-    theirs_s, _ = _timed(lambda: [_upstream_reward(plain, end) for end in finished[:UPSTREAM_ROUNDS]])
+    theirs_s, _ = timed(lambda: [_upstream_reward(plain, end) for end in finished[:UPSTREAM_ROUNDS]])
     theirs_s /= UPSTREAM_ROUNDS
     for name, goal in (("first", "50 µs"), ("again", "2 µs")):
-        ours_s, _ = _timed(lambda: [environment.reward(end.state, SAID, StopReason.USER_STOP) for end in silent])
+        ours_s, _ = timed(lambda: [environment.reward(end.state, SAID, StopReason.USER_STOP) for end in silent])
         yield _against(f"exact reward, {name}", ours_s / len(silent), theirs_s, goal=goal)
     for name, goal in (("first", "50 µs"), ("again", "")):
-        ours_s, _ = _timed(lambda: [environment.reward(end.state, SAID, StopReason.USER_STOP) for end in telling])
+        ours_s, _ = timed(lambda: [environment.reward(end.state, SAID, StopReason.USER_STOP) for end in telling])
         yield _against(f"the same with outputs to look for, {name}", ours_s / len(telling), theirs_s, goal=goal)
 
 
 def _sizes(environment: TauBenchEnvironment, finished: Sequence[Finished]) -> Iterator[Row]:
     shared = [environment._image, [end.state.assignment for end in finished], [end.calls for end in finished]]
-    held = [_held_bytes(end.state, shared) for end in finished]
+    held = [held_bytes(end.state, shared) for end in finished]
     dumped = [len(environment.dump(end.state)) for end in finished]
     yield _row(
         "a finished episode's state, its rewards known", f"{_mean(held):.0f} B, at most {max(held)} B", goal="5000 B"
@@ -115,11 +110,11 @@ def _sizes(environment: TauBenchEnvironment, finished: Sequence[Finished]) -> It
 
 def _branches(environment: TauBenchEnvironment, plain: PlainEnvironment, finished: Sequence[Finished]) -> Row:
     plans = [(environment.initial(end.task), _six(end)) for end in finished]
-    ours_s, _ = _timed(
+    ours_s, _ = timed(
         lambda: [_branch(environment, *plan) for plan in itertools.islice(itertools.cycle(plans), BRANCHES)]
     )
     database = plain.fresh()
-    theirs_s, _ = _timed(lambda: [_slow_branch(plain, database, end) for end in finished[:UPSTREAM_ROUNDS]])
+    theirs_s, _ = timed(lambda: [_slow_branch(plain, database, end) for end in finished[:UPSTREAM_ROUNDS]])
     ours, theirs = BRANCHES / ours_s, UPSTREAM_ROUNDS / theirs_s
     name = f"branches (fork, {BRANCH_CALLS} calls, reward) per core-second"
     return name, f"{ours:.0f}", "4000", f"{theirs:.1f}", f"{ours / theirs:.0f}"
@@ -135,7 +130,7 @@ def _live(environment: TauBenchEnvironment, tasks: Sequence[Task]) -> Row:
             states.append(transition.state)
             answers.append(transition.content)
         held.append((states, answers))
-    return _row(f"{len(held)} live episodes, memory of the process", f"{_resident_mb():.0f} MB", goal="1000 MB")
+    return _row(f"{len(held)} live episodes, memory of the process", f"{resident_mb():.0f} MB", goal="1000 MB")
 
 
 def _branch(environment: TauBenchEnvironment, state: TauBenchState, calls: Sequence[ToolCall]) -> float:
@@ -170,35 +165,6 @@ def _six(end: Finished) -> list[ToolCall]:
 
 
 # -- measuring --------------------------------------------------------------------------------------------------------
-
-
-def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
-    """CPU seconds, and what `work` returned."""
-    start = time.process_time()
-    result = work()
-    return time.process_time() - start, result
-
-
-def _held_bytes(root: object, shared: object) -> int:
-    """Memory of everything reachable from `root` and not from `shared`."""
-    seen = {id(found) for found in _reachable(shared, set())}
-    return sum(sys.getsizeof(found) for found in _reachable(root, seen))
-
-
-def _reachable(root: object, seen: set[int]) -> Iterator[object]:
-    waiting = [root]
-    while waiting:
-        found = waiting.pop()
-        if id(found) in seen or isinstance(found, type | ModuleType | FunctionType):
-            continue
-        seen.add(id(found))
-        yield found
-        waiting.extend(gc.get_referents(found))
-
-
-def _resident_mb() -> float:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * 4096 / 2**20
 
 
 def _row(name: str, ours: str, *, goal: str = "") -> Row:
