@@ -29,7 +29,7 @@ from rollouts.episode import Task
 from rollouts.errors import UsageError
 from rollouts.plan import make_plan
 from rollouts.play import PlaySettings
-from rollouts.protocols import Casting, Critic, Environment, NoCritic, NoJudge, WorkerPool
+from rollouts.protocols import Casting, Critic, Environment, NoCritic, NoJournal, NoJudge, WorkerPool
 from rollouts.receipt import WorkItem
 from rollouts.supervision import Supervision
 from rollouts.tree import Tree
@@ -274,6 +274,8 @@ class EpisodeWorkerRecipe:
             sink=ParquetSink(open_root(self.config), stamp(self.config, self.run_id, world), labelling(self.config)),
             clock=time.monotonic,
             live_episodes=self.live_episodes,
+            journal=NoJournal(),
+            publish_partial=False,
         )
 
 

@@ -31,6 +31,23 @@ class ActionView:
     successes: float
     # sum of returns
     failures: int
+    free_n: int = 0
+    free_successes: float = 0.0
+    # of other plays of the tree that took this action in an equal state of their own accord, and cost nothing here
+    score: float | None = None
+    # the critic's probability that it should be approved; None: not asked, or it gave none
+    critique: CritiqueView | None = None
+    # None: the critic was not asked, or it approved
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CritiqueView:
+    """Plays in which the actor was given the critic's feedback on an action, revised it, and went on."""
+
+    launched: int
+    n: int
+    successes: float
+    failures: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +55,10 @@ class StepView:
     kind: StepKind
     actions: tuple[ActionView, ...]
     # empty until the step is forked; action 0 is the episode's own
+    draws: int = 0
+    # drafts drawn at the fork, the episode's own included
+    settled_by_next: bool = False
+    # the actor gave the same action at every draw, and its result is a function of the state: V here is V at the next step
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,11 +67,15 @@ class EpisodeView:
     returned: float | None
     # None: failed or cut short
     steps: tuple[StepView, ...]
+    calls: int = 0
+    # LLM calls made for its steps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TreeView:
     trunks: tuple[EpisodeView, ...]
+    calls: int = 0
+    # LLM calls of the whole tree so far
 
 
 # -- what it can ask for ----------------------------------------------------------------------------------------------
@@ -74,6 +99,23 @@ class OpenFork:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlayBranch:
+    fork_path: str
+    action: int
+    rollout: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskCritic:
+    """Have the critic judge an action of a fork; its answer is then in `ActionView.score` and `.critique`."""
+
+    fork_path: str
+    action: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlayRevised:
+    """From the forked state: give the actor the critic's feedback on `action`, let it revise, and go on."""
+
     fork_path: str
     action: int
     rollout: int

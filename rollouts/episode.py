@@ -120,6 +120,26 @@ class Briefing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PaidReply:
+    """One reply of a model: what a row of the table `calls` says of it. Stand-ins make none."""
+
+    model: str
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    cost_usd: float | None = 0.0
+    # None: no price is known
+    finish_reason: str = ""
+    # the endpoint's word
+    attempts: int = 1
+    # requests made for it
+    wait_s: float = 0.0
+    # before the last request was sent: rate control, a free connection, earlier attempts and their back-off
+    latency_s: float = 0.0
+    # from sending the last request to its complete reply
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
     """What one turn used. A stand-in that needs no model uses no tokens but still counts as a call."""
 
@@ -131,9 +151,12 @@ class Usage:
     # those of prompt_tokens that the provider read from its cache
     cost_usd: float | None = 0.0
     # None: no price is known
+    replies: tuple[PaidReply, ...] = ()
+    # one for each call that a model answered, in order
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
+            replies=self.replies + other.replies,
             calls=self.calls + other.calls,
             prompt_tokens=self.prompt_tokens + other.prompt_tokens,
             completion_tokens=self.completion_tokens + other.completion_tokens,
@@ -173,6 +196,8 @@ class Review:
     draft: Draft
     verdict: Verdict | None
     # None: the critic's answer could not be parsed; the draft then counts as not reviewed
+    score: float | None = None
+    # the critic's probability that the draft should be approved; None where it gives none
     usage: Usage = field(default_factory=Usage)
     # the critic's
 

@@ -11,6 +11,10 @@ Everything else that is raised is a bug of ours and travels up.
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rollouts.episode import Usage
 
 
 class UsageError(ValueError):
@@ -37,15 +41,19 @@ class FailureKind(StrEnum):
 class RolloutError(Exception):
     """A failure that belongs to one episode."""
 
-    def __init__(self, message: str, *, kind: FailureKind, fatal: bool = False) -> None:
-        """`fatal`: every other episode would fail alike (a wrong key, an unknown model), so the run should stop."""
+    def __init__(self, message: str, *, kind: FailureKind, fatal: bool = False, usage: Usage | None = None) -> None:
+        """`fatal`: every other episode would fail alike (a wrong key, an unknown model), so the run should stop.
+
+        `usage`: of replies that were paid for and could not be used.
+        """
         super().__init__(message)
         self.kind = kind
         self.fatal = fatal
+        self.usage = usage
 
     def __reduce__(self) -> tuple[object, ...]:
-        return (_rebuild_rollout_error, (str(self), self.kind, self.fatal))
+        return (_rebuild_rollout_error, (str(self), self.kind, self.fatal, self.usage))
 
 
-def _rebuild_rollout_error(message: str, kind: FailureKind, fatal: bool) -> RolloutError:
-    return RolloutError(message, kind=kind, fatal=fatal)
+def _rebuild_rollout_error(message: str, kind: FailureKind, fatal: bool, usage: Usage | None) -> RolloutError:
+    return RolloutError(message, kind=kind, fatal=fatal, usage=usage)

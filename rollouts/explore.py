@@ -24,6 +24,7 @@ from rollouts.branching import (
 from rollouts.episode import Draft, Episode, Failure, Finished
 from rollouts.errors import RolloutError
 from rollouts.identity import action_key
+from rollouts.ledger import Stopped
 from rollouts.meter import Meter, SpendCounter
 from rollouts.play import Place, Played, Player, State
 from rollouts.receipt import WorkItem
@@ -38,11 +39,9 @@ async def explore(
 ) -> Tree:
     """The finished tree. Raises RolloutError when a failure is fatal: every other episode would fail alike."""
     grower = _Grower(player, meter, slots)
-    while requests := policy.requests(grower.view()):
-        if player.stopping:
-            return grower.tree(item, early_stop=True)
+    while not grower.cut_short and (requests := policy.requests(grower.view())):
         await grower.serve(requests)
-    return grower.tree(item, early_stop=grower.cut_short)
+    return grower.tree(item)
 
 
 class _Grower(Generic[S]):
@@ -55,7 +54,7 @@ class _Grower(Generic[S]):
         # of trunks only: nothing else is forked, so nothing else is kept
         self._forks: dict[str, Fork] = {}
         self.cut_short = False
-        # a play was skipped or ended before its end because the worker is stopping
+        # a play or a fork ended before its end because the worker is stopping
 
     async def serve(self, requests: Sequence[Request]) -> None:
         plays = sum(not isinstance(request, OpenFork) for request in requests)
@@ -69,9 +68,6 @@ class _Grower(Generic[S]):
 
     async def _serve_one(self, request: Request) -> None:
         async with self._slots:
-            if self._player.stopping:
-                self.cut_short = True
-                return
             match request:
                 case PlayTrunk(index=index):
                     path = trunk_path(index)
@@ -109,16 +105,23 @@ class _Grower(Generic[S]):
 
     def _settle(self, played: Played[S]) -> None:
         episode = played.episode
-        self._episodes[episode.path] = episode
-        self._meter.ended(episode.outcome, steps=len(episode.steps))
         if isinstance(episode.outcome, Finished) and episode.outcome.reward is None:
             self.cut_short = True
+            if not episode.spend.calls:
+                return
+                # it never began
+        self._episodes[episode.path] = episode
+        self._meter.ended(episode.outcome, steps=len(episode.steps))
 
     async def _open_fork(self, request: OpenFork) -> None:
         path = step_path(request.episode_path, request.step)
         own = self._episodes[request.episode_path].steps[request.step]
         spending = SpendCounter(self._meter.spending)
-        drafts = [own.action, *await self._draw(request, path, own.action_key, spending)]
+        try:
+            drafts = [own.action, *await self._draw(request, path, own.action_key, spending)]
+        except Stopped:
+            self.cut_short = True
+            return
         keys = [action_key(draft) for draft in drafts]
         first = dict(zip(reversed(keys), reversed(drafts), strict=True))
         actions = tuple(
@@ -148,15 +151,18 @@ class _Grower(Generic[S]):
         state = self._states[request.episode_path][request.step]
         drafts: list[Draft] = []
         known = {own_key}
-        while len(known) < request.width and len(drafts) + 1 < request.max_draws and not player.stopping:
-            seed = player.seed(path, request.step, "draw", len(drafts) + 1)
+        turn = player.turn(Place(path=path, user_path=path), request.step, spending)
+
+        async def draw(seed: int) -> Draft:
+            return await player.cast.actor.act(state.conversation, player.briefing, seed=seed)
+
+        while len(known) < request.width and len(drafts) + 1 < request.max_draws:
             try:
-                draft = await player.cast.actor.act(state.conversation, player.briefing, seed=seed)
+                draft = await turn.ask("draw", len(drafts) + 1, draw)
             except RolloutError as error:
                 if error.fatal:
                     raise
                 break
-            spending.add("actor", draft.usage)
             drafts.append(draft)
             known.add(action_key(draft))
         return drafts
@@ -190,12 +196,13 @@ class _Grower(Generic[S]):
             failures=launched - len(returns),
         )
 
-    def tree(self, item: WorkItem, *, early_stop: bool) -> Tree:
+    def tree(self, item: WorkItem) -> Tree:
         return Tree(
             item=item,
             episodes={path: self._episodes[path] for path in sorted(self._episodes, key=path_order)},
             forks={path: self._forks[path] for path in sorted(self._forks, key=path_order)},
-            early_stop=early_stop,
+            replies=dict(sorted(self._player.ledger.replies.items())),
+            early_stop=self.cut_short,
         )
 
 

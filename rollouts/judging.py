@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from rollouts.episode import Conversation, Reward
 from rollouts.errors import FailureKind, RolloutError
-from rollouts.meter import SpendCounter
+from rollouts.ledger import Turn
 from rollouts.protocols import Judge, NoJudge
 
 ASSERTED = "NL_ASSERTION"
@@ -37,9 +37,7 @@ def with_ruling(reward: Reward, met: Sequence[bool]) -> Reward:
     )
 
 
-async def judged(
-    reward: Reward, conversation: Conversation, *, judge: Judge, seed: int, timeout_s: float, spending: SpendCounter
-) -> Reward:
+async def judged(reward: Reward, conversation: Conversation, *, judge: Judge, timeout_s: float, turn: Turn) -> Reward:
     """The reward after the judge was asked once; unchanged where there is nothing to ask or nobody to ask.
 
     Without a ruling the part stays not evaluated, unless it is in the basis: then the return is unknown, a RolloutError(JUDGE).
@@ -49,14 +47,13 @@ async def judged(
         return reward
     try:
         async with asyncio.timeout(timeout_s):
-            ruling = await judge.judge(reward.assertions, conversation, seed=seed)
+            ruling = await turn.ask("judge", 0, lambda seed: judge.judge(reward.assertions, conversation, seed=seed))
     except TimeoutError:
         return _unjudged(reward, f"no answer within {timeout_s:g} s")
     except RolloutError as error:
         if error.fatal:
             raise
         return _unjudged(reward, f"{error.kind.value}: {error}")
-    spending.add("judge", ruling.usage)
     if ruling.met is None:
         return _unjudged(reward, "its answer could not be read")
     return with_ruling(reward, ruling.met)

@@ -10,7 +10,7 @@ SOLVED = 1.0 - 1e-9
 
 
 class SpendCounter:
-    """Sums LLM calls; forwards each to an optional total."""
+    """Sums LLM calls; forwards those that were paid for now to an optional total."""
 
     def __init__(self, total: SpendCounter | None = None) -> None:
         self._total = total
@@ -18,13 +18,14 @@ class SpendCounter:
         self._prompt = self._completion = self._cached = 0
         self._cost: float | None = 0.0
 
-    def add(self, role: str, usage: Usage) -> None:
+    def add(self, role: str, usage: Usage, *, again: bool = False) -> None:
+        """`again`: paid for earlier, and remembered."""
         self._calls[role] += usage.calls
         self._prompt += usage.prompt_tokens
         self._completion += usage.completion_tokens
         self._cached += usage.cached_tokens
         self._cost = None if self._cost is None or usage.cost_usd is None else self._cost + usage.cost_usd
-        if self._total is not None:
+        if self._total is not None and not again:
             self._total.add(role, usage)
 
     def spend(self) -> Spend:

@@ -7,7 +7,6 @@ boundary), our own bugs do not; a state is never changed, so any number of plays
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Generic, TypeVar
@@ -32,8 +31,9 @@ from rollouts.episode import (
 from rollouts.errors import FailureKind, RolloutError
 from rollouts.identity import action_key, conversation_key, digest
 from rollouts.judging import judged
+from rollouts.ledger import Ledger, Part, Stopped, Turn
 from rollouts.meter import Meter, SpendCounter
-from rollouts.protocols import Cast, Clock, Environment
+from rollouts.protocols import Cast, Clock, Environment, Policy
 from rollouts.seeds import derive_seed
 from rollouts.supervision import Accepted, Supervision, propose, step_kind
 
@@ -93,9 +93,9 @@ class Player(Generic[S]):
         settings: PlaySettings,
         meter: Meter,
         clock: Clock,
-        should_stop: Callable[[], bool],
+        ledger: Ledger,
     ) -> None:
-        """`should_stop` is asked before every step; once true, live episodes end as truncated by the budget."""
+        """Once `ledger` is stopping, live episodes end as truncated by the budget at the next call they would have to pay for."""
         self.environment = environment
         self.briefing: Briefing = environment.briefing(task)
         self.cast = cast
@@ -104,7 +104,7 @@ class Player(Generic[S]):
         self._settings = settings
         self._meter = meter
         self._clock = clock
-        self._should_stop = should_stop
+        self.ledger = ledger
 
     def seed(self, place: str, step: int, role: str, attempt: int = 0) -> int:
         """The seed of one LLM call."""
@@ -138,6 +138,8 @@ class Player(Generic[S]):
         except TimeoutError:
             limit = self._settings.episode_timeout_s
             outcome = Failure(kind=FailureKind.TIMEOUT, message=f"the episode outlived its {limit:g} s")
+        except Stopped:
+            outcome = Finished(stop=StopReason.BUDGET, reward=None)
         except RolloutError as error:
             if error.fatal:
                 raise
@@ -156,9 +158,17 @@ class Player(Generic[S]):
     def settings(self) -> PlaySettings:
         return self._settings
 
-    @property
-    def stopping(self) -> bool:
-        return self._should_stop()
+    def turn(self, place: Place, step: int, spending: SpendCounter) -> Turn:
+        """The calls of one step. The user's seeds derive from the place's `user_path`."""
+
+        def seed_for(part: Part, attempt: int) -> int:
+            return self.seed(place.user_path if part in ("user", "opening") else place.path, step, part, attempt)
+
+        return Turn(self.ledger, path=place.path, step=step, seed_for=seed_for, spending=spending)
+
+
+async def _heard(user: Policy, conversation: Conversation, briefing: Briefing, seed: int) -> Draft:
+    return await user.act(conversation, briefing, seed=seed)
 
 
 class _Run(Generic[S]):
@@ -179,8 +189,6 @@ class _Run(Generic[S]):
     async def to_end(self, *, opens: bool) -> Finished:
         stop = await self._open() if opens else None
         while stop is None:
-            if self._player.stopping:
-                return Finished(stop=StopReason.BUDGET, reward=None)
             if self._state.step >= self._player.settings.turn_limit:
                 stop = StopReason.TURN_LIMIT
             else:
@@ -198,14 +206,13 @@ class _Run(Generic[S]):
             finished.reward,
             state.conversation,
             judge=player.cast.judge,
-            seed=player.seed(self._place.path, state.step, "judge"),
             timeout_s=player.settings.episode_timeout_s,
-            spending=self._spending,
+            turn=self._turn(),
         )
         return replace(finished, reward=reward)
 
     async def _open(self) -> StopReason | None:
-        environment, self.opening, stop = await self._user_turn(self._state, (), role="opening")
+        environment, self.opening, stop = await self._user_turn(self._state, (), part="opening")
         self._state = State(
             environment=environment,
             conversation=self.opening,
@@ -226,7 +233,7 @@ class _Run(Generic[S]):
             environment, results, stop = self._execute(environment, draft, side="actor")
             added = (said, *results)
         else:
-            environment, added, stop = await self._user_turn(state, (said,), role="user")
+            environment, added, stop = await self._user_turn(state, (said,), part="user")
         self._record(state, accepted.reviews, draft, added, forced=forced is not None)
         self._state = State(
             environment=environment,
@@ -243,8 +250,7 @@ class _Run(Generic[S]):
             state.conversation,
             player.briefing,
             supervision=player.settings.supervision,
-            seed_for=partial(player.seed, self._place.path, state.step),
-            spending=self._spending,
+            turn=self._turn(),
         )
 
     def _execute(self, environment: S, draft: Draft, *, side: Side) -> tuple[S, Conversation, StopReason | None]:
@@ -269,14 +275,14 @@ class _Run(Generic[S]):
         return environment, tuple(results), None
 
     async def _user_turn(
-        self, state: State[S], said: Conversation, *, role: str
+        self, state: State[S], said: Conversation, *, part: Part
     ) -> tuple[S, Conversation, StopReason | None]:
         """The user's answer to `said`; a user with tools may call some before it speaks."""
         player, environment, added = self._player, state.environment, said
+        turn = self._turn()
         for attempt in range(USER_CALLS_PER_TURN + 1):
-            seed = player.seed(self._place.user_path, state.step, role, attempt)
-            draft = await player.cast.user.act(state.conversation + added, player.briefing, seed=seed)
-            self._spending.add("user", draft.usage)
+            heard = state.conversation + added
+            draft = await turn.ask(part, attempt, partial(_heard, player.cast.user, heard, player.briefing))
             if not draft.tool_calls:
                 return environment, (*added, UserMessage(text=draft.text)), player.environment.user_stop(draft.text)
             environment, results, stop = self._execute(environment, draft, side="user")
@@ -285,6 +291,9 @@ class _Run(Generic[S]):
                 return environment, added, stop
         limit = f"the simulated user called tools {USER_CALLS_PER_TURN + 1} times in one turn without a word"
         raise RolloutError(limit, kind=FailureKind.SIMULATOR)
+
+    def _turn(self) -> Turn:
+        return self._player.turn(self._place, self._state.step, self._spending)
 
     def _record(
         self, state: State[S], reviews: tuple[Review, ...], draft: Draft, added: Conversation, *, forced: bool

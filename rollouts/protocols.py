@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeAlias, TypeVar
 
 from rollouts.episode import (
     Approve,
@@ -114,6 +114,8 @@ class Judgement:
     verdict: Verdict | None
     # None: the answer could not be parsed
     usage: Usage
+    score: float | None = None
+    # probability in [0, 1] that the draft should be approved; None where the critic gives none
 
 
 class Critic(Protocol):
@@ -168,6 +170,43 @@ class Casting(Protocol):
 
     async def close(self) -> None:
         """Give back connections and engines."""
+
+
+# -- what was paid for ------------------------------------------------------------------------------------------------
+
+Answer: TypeAlias = Draft | Judgement | Ruling
+
+
+class Journal(Protocol):
+    """Keeps every paid answer from the moment it came until its tree is published. One object serves one worker."""
+
+    def recall(self, item_id: str) -> Mapping[str, Answer]:
+        """What earlier plays of the item were answered, by place (rollouts.ledger). Blocking; called off the loop."""
+
+    def append(self, item_id: str, place: str, answer: Answer) -> None:
+        """Returns at once; the answer is durable within the journal's flush interval."""
+
+    def settled(self, item_id: str) -> None:
+        """The item's tree is published: its answers are not needed any more."""
+
+    async def close(self) -> None:
+        """Make everything appended durable, and stop."""
+
+
+class NoJournal:
+    """The null journal: remembers nothing. For stand-ins, whose answers cost nothing."""
+
+    def recall(self, item_id: str) -> Mapping[str, Answer]:
+        return {}
+
+    def append(self, item_id: str, place: str, answer: Answer) -> None:
+        pass
+
+    def settled(self, item_id: str) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
 
 
 # -- where work runs --------------------------------------------------------------------------------------------------

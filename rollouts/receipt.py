@@ -21,6 +21,8 @@ class WorkItem:
     task: Task
     seed: int
     trunks: int
+    played_before: bool = False
+    # a worker may have journaled answers for it already
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,4 +92,11 @@ class WorkerLost:
     reason: str
 
 
-PoolEvent: TypeAlias = Settled | Failed | WorkerLost
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paused:
+    """The worker is stopping: the item is not finished, and what was paid for is in the journal."""
+
+    item_id: str
+
+
+PoolEvent: TypeAlias = Settled | Failed | Paused | WorkerLost

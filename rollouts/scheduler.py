@@ -1,6 +1,6 @@
 """Which item to launch next: a pure state machine from events to commands.
 
-    PLANNED → LAUNCHED → SETTLED | FAILED          LAUNCHED → PLANNED when a retryable attempt failed or its worker died
+    PLANNED → LAUNCHED → SETTLED | FAILED          LAUNCHED → PLANNED when a retryable attempt failed, its worker died or paused
 
 Invariants, whatever the order, repetition or lateness of events: every item settles exactly once; at most `max_launched` items are
 out at a time; an item is given up after `attempts` failures of its own or `losses` dead workers; after a limit or a fatal failure
@@ -16,7 +16,7 @@ from typing import TypeAlias, assert_never
 
 from rollouts.episode import Failure
 from rollouts.errors import FailureKind
-from rollouts.receipt import Failed, PoolEvent, Receipt, Settled, WorkerLost, WorkItem
+from rollouts.receipt import Failed, Paused, PoolEvent, Receipt, Settled, WorkerLost, WorkItem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +100,8 @@ class Scheduler:
                 return self._settled(receipt)
             case Failed():
                 return self._failed(event)
+            case Paused():
+                return self._paused(event)
             case WorkerLost():
                 return self._lost(event)
             case _:
@@ -119,6 +121,13 @@ class Scheduler:
         commands = self._put_back(event.item_id, event.failure, again=again)
         return [*commands, *(self._halt(event.failure) if event.failure.fatal else self._fill())]
 
+    def _paused(self, event: Paused) -> list[Command]:
+        if event.item_id not in self._launched:
+            return []
+        self._launched.remove(event.item_id)
+        self._put_in_line(event.item_id)
+        return self._fill()
+
     def _lost(self, event: WorkerLost) -> list[Command]:
         if event.item_id not in self._launched:
             return []
@@ -131,10 +140,14 @@ class Scheduler:
     def _put_back(self, item_id: str, failure: Failure, *, again: bool) -> list[Command]:
         self._launched.remove(item_id)
         if again or failure.fatal:
-            self._waiting.append(item_id)
+            self._put_in_line(item_id)
             # a fatal failure is the run's, not the item's: the item stays unsettled and `resume` plays it
             return []
         return [RecordFailure(item=self._items[item_id], failure=replace(failure, fatal=False))]
+
+    def _put_in_line(self, item_id: str) -> None:
+        self._items[item_id] = replace(self._items[item_id], played_before=True)
+        self._waiting.append(item_id)
 
     def _halt(self, stop: LimitReached | Failure) -> list[Command]:
         if self._stop is not None:

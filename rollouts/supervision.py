@@ -6,13 +6,14 @@ a fixed actor, a critic that intervenes in the same trajectory, no retries. What
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, TypeAlias
 
 from rollouts.episode import Approve, Briefing, Conversation, Draft, Review, Revise, StepKind
-from rollouts.meter import SpendCounter
-from rollouts.protocols import Cast, Question
+from rollouts.ledger import Turn
+from rollouts.protocols import Cast, Critic, Judgement, Policy, Question
 
 ReviewScope: TypeAlias = Literal["none", "all", "tool_calls", "writes", "messages"]
 
@@ -57,33 +58,42 @@ def in_scope(draft: Draft, briefing: Briefing, *, review: ReviewScope) -> bool:
             return kind in ("write", "transfer")
 
 
+async def _act(
+    actor: Policy, conversation: Conversation, briefing: Briefing, feedback: Sequence[str], seed: int
+) -> Draft:
+    return await actor.act(conversation, briefing, seed=seed, feedback=feedback)
+
+
+async def _judge(critic: Critic, conversation: Conversation, briefing: Briefing, draft: Draft, seed: int) -> Judgement:
+    question = Question(conversation=conversation, briefing=briefing, draft=draft, seed=seed)
+    [judgement] = await critic.judge([question])
+    return judgement
+
+
 async def propose(
     cast: Cast,
     conversation: Conversation,
     briefing: Briefing,
     *,
     supervision: Supervision,
-    seed_for: Callable[[str, int], int],
-    spending: SpendCounter,
+    turn: Turn,
+    feedback: Sequence[str] = (),
 ) -> Accepted:
     """Ask the actor until the critic approves or the revisions are spent.
 
-    `seed_for(role, attempt)` gives the seed of each call. A verdict that could not be parsed lets the draft pass and is recorded.
+    `feedback` is what was said of earlier drafts. A verdict that could not be parsed lets the draft pass and is recorded.
     """
     reviews: list[Review] = []
-    feedback: list[str] = []
+    said = tuple(feedback)
     for attempt in range(supervision.max_revisions + 1):
-        draft = await cast.actor.act(conversation, briefing, seed=seed_for("actor", attempt), feedback=tuple(feedback))
-        spending.add("actor", draft.usage)
+        draft = await turn.ask("actor", attempt, partial(_act, cast.actor, conversation, briefing, said))
         if not in_scope(draft, briefing, review=supervision.review):
             return Accepted(draft=draft, reviews=tuple(reviews))
-        question = Question(conversation=conversation, briefing=briefing, draft=draft, seed=seed_for("critic", attempt))
-        [judgement] = await cast.critic.judge([question])
-        spending.add("critic", judgement.usage)
-        reviews.append(Review(draft=draft, verdict=judgement.verdict, usage=judgement.usage))
+        judgement = await turn.ask("critic", attempt, partial(_judge, cast.critic, conversation, briefing, draft))
+        reviews.append(Review(draft=draft, verdict=judgement.verdict, score=judgement.score, usage=judgement.usage))
         match judgement.verdict:
-            case Revise(feedback=said):
-                feedback.append(said)
+            case Revise(feedback=objection):
+                said = (*said, objection)
             case Approve() | None:
                 return Accepted(draft=draft, reviews=tuple(reviews))
     chosen = reviews[-1 if supervision.on_exhausted == "last_draft" else 0].draft

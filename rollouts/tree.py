@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from rollouts.episode import Draft, Episode, Spend, StepKind
+from rollouts.episode import Draft, Episode, PaidReply, Spend, StepKind
 from rollouts.receipt import WorkItem
 
 _SEGMENT = re.compile(r"([tsar])(\d+)")
@@ -83,6 +83,8 @@ class Tree:
     # by path, in path order
     forks: Mapping[str, Fork]
     # by path, in path order
+    replies: Mapping[str, tuple[PaidReply, ...]] = field(default_factory=dict)
+    # what models answered, by the call's place (rollouts.ledger), in the order of places; stand-ins answer nothing
     early_stop: bool = False
     # cut short at a limit
 

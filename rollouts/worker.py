@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 from typing import Generic, Protocol, TypeVar
 
 from rollouts.branching import ForkPolicy
 from rollouts.episode import Failure
 from rollouts.errors import DataError, FailureKind, RolloutError
 from rollouts.explore import explore
+from rollouts.ledger import Ledger
 from rollouts.meter import Meter
 from rollouts.play import Player, PlaySettings
-from rollouts.protocols import Casting, Clock, Environment, TreeSink
-from rollouts.receipt import Failed, PoolEvent, Progress, Settled, WorkItem
+from rollouts.protocols import Casting, Clock, Environment, Journal, TreeSink
+from rollouts.receipt import Failed, Paused, PoolEvent, Progress, Settled, WorkItem
 
 S = TypeVar("S")
 _log = logging.getLogger(__name__)
@@ -51,8 +53,13 @@ class TreeWorker(Generic[S]):
         sink: TreeSink,
         clock: Clock,
         live_episodes: int,
+        journal: Journal,
+        publish_partial: bool,
     ) -> None:
-        """`live_episodes`: how many may be under way at once, over all trees of this worker."""
+        """`live_episodes`: how many may be under way at once, over all trees of this worker.
+
+        `publish_partial`: a tree cut short at a limit is published as far as it got; otherwise it pauses until the run is resumed.
+        """
         self._environment = environment
         self._casting = casting
         self._policy = policy
@@ -60,6 +67,8 @@ class TreeWorker(Generic[S]):
         self._sink = sink
         self._clock = clock
         self._slots = asyncio.Semaphore(live_episodes)
+        self._journal = journal
+        self._publish_partial = publish_partial
         self._meter = Meter()
         self._draining = False
 
@@ -78,8 +87,9 @@ class TreeWorker(Generic[S]):
             failure = Failure(kind=FailureKind.BUG, message=f"{type(error).__name__}: {error}")
             return Failed(item_id=item.item_id, failure=failure, retryable=False)
 
-    async def _run(self, item: WorkItem) -> Settled:
+    async def _run(self, item: WorkItem) -> PoolEvent:
         meter = Meter(self._meter)
+        remembered = await asyncio.to_thread(self._journal.recall, item.item_id) if item.played_before else {}
         player = Player(
             self._environment,
             task=item.task,
@@ -88,10 +98,16 @@ class TreeWorker(Generic[S]):
             settings=self._settings,
             meter=meter,
             clock=self._clock,
-            should_stop=lambda: self._draining,
+            ledger=Ledger(
+                remembered, append=partial(self._journal.append, item.item_id), should_stop=lambda: self._draining
+            ),
         )
         tree = await explore(item, player, policy=self._policy, meter=meter, slots=self._slots)
-        return Settled(receipt=await asyncio.to_thread(self._sink.write, tree))
+        if tree.early_stop and not self._publish_partial:
+            return Paused(item_id=item.item_id)
+        receipt = await asyncio.to_thread(self._sink.write, tree)
+        self._journal.settled(item.item_id)
+        return Settled(receipt=receipt)
 
     def progress(self) -> Progress:
         return self._meter.progress()
@@ -101,3 +117,4 @@ class TreeWorker(Generic[S]):
 
     async def close(self) -> None:
         await self._casting.close()
+        await self._journal.close()

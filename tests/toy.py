@@ -29,9 +29,10 @@ from rollouts.episode import (
     ToolSpec,
 )
 from rollouts.errors import FailureKind, RolloutError
+from rollouts.ledger import Ledger
 from rollouts.meter import Meter
 from rollouts.play import Player, PlaySettings
-from rollouts.protocols import Cast, NoCritic, Provenance, Transition
+from rollouts.protocols import Cast, NoCritic, NoJournal, Provenance, Transition
 from rollouts.receipt import Receipt, WorkItem
 from rollouts.supervision import Supervision
 from rollouts.tree import Tree
@@ -157,7 +158,7 @@ def toy_player(
         settings=settings,
         meter=Meter(),
         clock=time.monotonic,
-        should_stop=lambda: stopping,
+        ledger=Ledger(should_stop=lambda: stopping),
     )
 
 
@@ -189,6 +190,7 @@ class ToyRecipe:
     die_once: str = ""
     # a path that does not exist yet
     bug: bool = False
+    publish_partial: bool = True
 
     def build(self) -> TreeWorker[ToyState]:
         return TreeWorker(
@@ -199,6 +201,8 @@ class ToyRecipe:
             sink=CountingSink(),
             clock=time.monotonic,
             live_episodes=16,
+            journal=NoJournal(),
+            publish_partial=self.publish_partial,
         )
 
 

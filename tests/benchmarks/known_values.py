@@ -24,6 +24,7 @@ from labeling.values import action_values
 from rollouts.branching import BranchingSettings, fork_policy
 from rollouts.episode import Task
 from rollouts.explore import explore
+from rollouts.ledger import Ledger
 from rollouts.meter import Meter
 from rollouts.play import Place, Player, PlaySettings
 from rollouts.protocols import Environment
@@ -47,7 +48,7 @@ def player(environment: Environment[KnownState], task: Task, *, seed: int) -> Pl
         settings=SETTINGS,
         meter=Meter(),
         clock=time.monotonic,
-        should_stop=lambda: False,
+        ledger=Ledger(),
     )
 
 

@@ -22,6 +22,7 @@ from labeling.records import LabelName
 from labeling.values import action_values
 from rollouts.branching import fork_policy
 from rollouts.explore import explore
+from rollouts.ledger import Ledger
 from rollouts.meter import Meter
 from rollouts.play import Player
 from rollouts.tree import Tree
@@ -72,7 +73,7 @@ async def _grow(rollouts: int) -> tuple[list[Grown], float, int]:
             settings=play_settings(config),
             meter=meter,
             clock=time.monotonic,
-            should_stop=lambda: False,
+            ledger=Ledger(),
         )
         policy = fork_policy(config.branching.policy, branching(config))
         tree = await explore(item, player, policy=policy, meter=meter, slots=asyncio.Semaphore(64))

@@ -24,6 +24,7 @@ from actors.environments.userbench.scenarios import Scenarios
 from actors.environments.userbench.source import PACKAGE, locate
 from actors.scripted_travel import ScriptedTravelCasting, TravelErrors
 from rollouts.episode import Episode, StopReason, ToolMessage
+from rollouts.ledger import Ledger
 from rollouts.meter import Meter
 from rollouts.play import Place, Played, Player, PlaySettings
 from rollouts.protocols import NoCritic
@@ -127,7 +128,7 @@ def _player(travel: TravelEnvironment, index: int, tasks: Sequence[Any]) -> Play
         settings=PlaySettings(supervision=Supervision(), turn_limit=40, episode_timeout_s=600),
         meter=Meter(),
         clock=time.monotonic,
-        should_stop=lambda: False,
+        ledger=Ledger(),
     )
 
 

@@ -12,6 +12,7 @@ from rollouts.branching import BranchingSettings, PlayBranch, Request, TreeView,
 from rollouts.episode import Conversation, Draft, Episode, Finished
 from rollouts.errors import FailureKind, RolloutError
 from rollouts.explore import explore
+from rollouts.ledger import Ledger
 from rollouts.meter import Meter
 from rollouts.protocols import NoCritic
 from rollouts.tree import Tree, path_order
@@ -125,7 +126,7 @@ async def test_a_stopping_worker_hands_back_a_valid_smaller_tree() -> None:
         return calls > 40
 
     player = toy_player(ToyActor(skill=0.6))
-    player._should_stop = stop_after_forty
+    player.ledger = Ledger(should_stop=stop_after_forty)
     policy = fork_policy("every_step", EVERY)
     tree = await explore(toy_item(), player, policy=policy, meter=Meter(), slots=asyncio.Semaphore(4))
     assert tree.early_stop

@@ -14,6 +14,7 @@ from rollouts.driver import Budget
 from rollouts.episode import AssistantMessage, Conversation, Reward, Spend, Usage
 from rollouts.errors import FailureKind, RolloutError
 from rollouts.judging import ASSERTED, judged, with_ruling, worth_judging
+from rollouts.ledger import Ledger, Turn
 from rollouts.meter import SpendCounter
 from rollouts.protocols import Judge, NoJudge, Ruling
 from rollouts.receipt import Progress
@@ -48,10 +49,14 @@ def rewarded(*, value: float = 1.0, in_basis: bool, assertions: tuple[str, ...] 
     )
 
 
+def _turn(spending: SpendCounter) -> Turn:
+    return Turn(Ledger(), path="t0", step=3, seed_for=lambda part, attempt: 7, spending=spending)
+
+
 async def _judged(reward: Reward, judge: Judge, *, timeout_s: float = 30.0) -> tuple[Reward, int]:
     """The reward, and how many calls were counted."""
     spending = SpendCounter()
-    after = await judged(reward, TALK, judge=judge, seed=7, timeout_s=timeout_s, spending=spending)
+    after = await judged(reward, TALK, judge=judge, timeout_s=timeout_s, turn=_turn(spending))
     return after, spending.spend().judge_calls
 
 
@@ -176,7 +181,7 @@ async def test_an_error_that_every_episode_would_meet_is_raised_as_it_is(in_basi
 async def test_an_unreadable_answer_is_paid_for_all_the_same() -> None:
     spending = SpendCounter()
     with pytest.raises(RolloutError):
-        await judged(rewarded(in_basis=True), TALK, judge=Bench(met=None), seed=0, timeout_s=30.0, spending=spending)
+        await judged(rewarded(in_basis=True), TALK, judge=Bench(met=None), timeout_s=30.0, turn=_turn(spending))
     spend = spending.spend()
     assert (spend.judge_calls, spend.calls, spend.tokens, spend.cost_usd) == (1, 1, 105, 0.5)
 

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from actors.scripted import FLAT, PERFECT, Difficulty, ErrorRates, ScriptedActor, ScriptedCasting
 from rollouts.episode import Conversation, Draft, Finished, Task
+from rollouts.ledger import Ledger
 from rollouts.meter import Meter
 from rollouts.play import Place, Played, Player, PlaySettings, State
 from rollouts.protocols import Cast, Environment
@@ -46,7 +47,7 @@ def player(
         settings=PlaySettings(supervision=supervision, turn_limit=turns, episode_timeout_s=60),
         meter=Meter(),
         clock=lambda: 0.0,
-        should_stop=lambda: False,
+        ledger=Ledger(),
     )
 
 

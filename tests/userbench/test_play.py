@@ -19,6 +19,7 @@ from rollouts.episode import (
     UserMessage,
     seen_by_actor,
 )
+from rollouts.ledger import Ledger
 from rollouts.meter import Meter
 from rollouts.play import Place, Played, Player, PlaySettings
 from rollouts.protocols import NoCritic
@@ -40,7 +41,7 @@ def player(
         settings=SETTINGS,
         meter=Meter(),
         clock=lambda: 0.0,
-        should_stop=lambda: False,
+        ledger=Ledger(),
     )
 
 
@@ -119,7 +120,7 @@ async def test_at_the_turn_limit_what_was_recommended_counts(travel: TravelEnvir
         settings=PlaySettings(supervision=Supervision(), turn_limit=first + 1, episode_timeout_s=60),
         meter=Meter(),
         clock=lambda: 0.0,
-        should_stop=lambda: False,
+        ledger=Ledger(),
     )
     outcome = (await trunk(short)).episode.outcome
     assert isinstance(outcome, Finished)

@@ -12,6 +12,7 @@ from rollouts.branching import EveryStep
 from rollouts.episode import Briefing, Conversation, Draft, Task
 from rollouts.explore import explore
 from rollouts.identity import digest
+from rollouts.ledger import Ledger
 from rollouts.meter import Meter
 from rollouts.play import Player
 from rollouts.protocols import Cast, NoCritic
@@ -65,7 +66,7 @@ def play(made: WorkItem, *, said_by: str = "", skill: float = 0.6) -> Tree:
         settings=SETTINGS,
         meter=Meter(),
         clock=lambda: 0.0,
-        should_stop=lambda: False,
+        ledger=Ledger(),
     )
     return asyncio.run(explore(made, player, policy=POLICY, meter=Meter(), slots=asyncio.Semaphore(64)))
 
