@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from rollouts.episode import JsonValue, ToolCall, Usage
@@ -24,6 +25,14 @@ class ChatRequest:
     # None: not sent
     temperature: float | None = None
     # None: the endpoint's own
+    max_tokens: int | None = None
+    # None: the endpoint's own
+    response_schema: WireTool | None = None
+    # a JSON Schema that the reply's text has to follow; None: free text
+    top_logprobs: int = 0
+    # how many alternatives of the first token are wanted with their log-probabilities; 0: none
+    cache_key: str = ""
+    # equal for requests that share a long prefix; sent where the endpoint offers prompt_cache_key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +56,8 @@ class Reply:
     usage: Usage
     attempts: int = 1
     # HTTP requests made for it
+    first_token: Mapping[str, float] = field(default_factory=dict)
+    # the alternatives of the first token with their log-probabilities, where they were asked for and given
 
 
 class NoCompletion(ValueError):
