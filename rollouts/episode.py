@@ -212,6 +212,7 @@ class StopReason(StrEnum):
     AGENT_STOP = "agent_stop"
     TRANSFER = "transfer"
     TURN_LIMIT = "turn_limit"
+    CONTEXT_LENGTH = "context_length"
     BUDGET = "budget"
 
     @property
@@ -237,7 +238,7 @@ class Reward:
 class Finished:
     stop: StopReason
     reward: Reward | None
-    # None exactly when `stop` is BUDGET: the return is unknown
+    # None exactly when `stop` is BUDGET or CONTEXT_LENGTH: the return is unknown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

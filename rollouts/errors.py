@@ -30,7 +30,9 @@ class FailureKind(StrEnum):
 
     INFRASTRUCTURE = "infrastructure"  # a connection, a process or a machine broke
     RATE_LIMIT = "rate_limit"  # the endpoint kept refusing for load
-    REJECTED = "rejected"  # the endpoint will never accept this request: context length, content filter, bad key
+    REJECTED = "rejected"  # the endpoint will never accept this request, or the model gives no usable answer to it
+    CONTEXT_LENGTH = "context_length"  # the conversation has outgrown a model's window; the episode ends as truncated
+    CONTENT_FILTER = "content_filter"  # the provider refused the text
     SIMULATOR = "simulator"  # the simulated user could not answer
     JUDGE = "judge"  # the episode was played to its end, but its return hangs on a ruling that could not be had
     ENVIRONMENT = "environment"  # the environment itself broke (not: a tool refused the arguments)

@@ -21,7 +21,7 @@ from rollouts.branching import (
     StepView,
     TreeView,
 )
-from rollouts.episode import Draft, Episode, Failure, Finished
+from rollouts.episode import Draft, Episode, Failure, Finished, StopReason
 from rollouts.errors import RolloutError
 from rollouts.identity import action_key
 from rollouts.ledger import Stopped
@@ -105,7 +105,7 @@ class _Grower(Generic[S]):
 
     def _settle(self, played: Played[S]) -> None:
         episode = played.episode
-        if isinstance(episode.outcome, Finished) and episode.outcome.reward is None:
+        if isinstance(episode.outcome, Finished) and episode.outcome.stop is StopReason.BUDGET:
             self.cut_short = True
             if not episode.spend.calls:
                 return

@@ -143,7 +143,7 @@ class Player(Generic[S]):
         except RolloutError as error:
             if error.fatal:
                 raise
-            outcome = Failure(kind=error.kind, message=str(error))
+            outcome = _given_up(error)
         episode = Episode(
             path=place.path,
             opening=run.opening,
@@ -165,6 +165,13 @@ class Player(Generic[S]):
             return self.seed(place.user_path if part in ("user", "opening") else place.path, step, part, attempt)
 
         return Turn(self.ledger, path=place.path, step=step, seed_for=seed_for, spending=spending)
+
+
+def _given_up(error: RolloutError) -> Outcome:
+    """Which of the models outgrew its window is told by the table `calls`: its call is the one that is missing."""
+    if error.kind is FailureKind.CONTEXT_LENGTH:
+        return Finished(stop=StopReason.CONTEXT_LENGTH, reward=None)
+    return Failure(kind=error.kind, message=str(error))
 
 
 async def _heard(user: Policy, conversation: Conversation, briefing: Briefing, seed: int) -> Draft:
