@@ -32,6 +32,9 @@ class LocalPool:
     async def progress(self) -> Progress:
         return self._worker.progress()
 
+    async def allow(self, calls: int | None) -> None:
+        self._worker.allow(calls)
+
     async def drain(self) -> None:
         self._worker.drain()
 

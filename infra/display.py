@@ -29,6 +29,9 @@ class Display(Protocol):
     def update(self, progress: Progress, *, items_done: int, items_total: int, elapsed_s: float) -> None:
         """Called as often as the caller likes. Items are tasks' trees; those done by an earlier part of the run count."""
 
+    def note(self, text: str) -> None:
+        """A line of its own, at once."""
+
     def close(self) -> None:
         """Show the last state and give the terminal back."""
 
@@ -158,6 +161,9 @@ class PlainDisplay:
             self._shown_s = elapsed_s
             self._show()
 
+    def note(self, text: str) -> None:
+        print(text, file=self._stream, flush=True)
+
     def close(self) -> None:
         self._show()
 
@@ -182,6 +188,9 @@ class RichDisplay:
         bar = ProgressBar(total=max(1, items_total), completed=items_done, width=BAR_WIDTH)
         self._live.start()
         self._live.update(Group(bar, _grid(fields)), refresh=True)
+
+    def note(self, text: str) -> None:
+        self._live.console.print(Text(text))
 
     def close(self) -> None:
         self._live.stop()

@@ -18,15 +18,18 @@ from infra.config import RunConfig, check_run_id, data_config, default_run_id, d
 from infra.display import Display
 from infra.pipeline import casting, max_items_out, open_environment, open_root, plan, worker_pool
 from infra.runs import RunStatus, read_status
-from rollouts.driver import Budget, Observer, drive
+from rollouts.budget import Budget
+from rollouts.driver import Observer, drive
 from rollouts.episode import Failure
 from rollouts.errors import UsageError
 from rollouts.protocols import Environment
 from rollouts.receipt import Progress, Receipt, WorkItem
-from rollouts.scheduler import LimitReached, Scheduler, SchedulerSettings
+from rollouts.scheduler import Interrupted, LimitReached, Scheduler, SchedulerSettings, Stop
 from storage.objects import ObjectStore
 from storage.runs import DomainBriefing, PlannedItem, RunRecord, create_run, list_runs, read_run, record_failure
 
+GRACE_S = 20.0
+# for the calls under way once somebody asks the run to stop: they are paid for; Kubernetes kills 30 s after its SIGTERM
 LOSSES = 5
 # dead workers that one item may see before it is given up: enough for a bad hour, not for an item that kills its workers
 
@@ -125,11 +128,11 @@ def _record(config: RunConfig, run_id: str, items: Sequence[WorkItem], world: En
 
 
 def play(prepared: Prepared, display: Display) -> Ended:
-    """Play what is left. Ctrl-C and SIGTERM end it with everything published kept."""
+    """Play what is left. Ctrl-C and SIGTERM let the calls under way end (for GRACE_S, or until a second one), then stop."""
     began = time.monotonic()
     try:
         with _cluster(prepared.config):
-            stop = asyncio.run(_until_signalled(_drive(prepared, display, began)))
+            stop = asyncio.run(_heeding_signals(prepared, display, began))
     except (KeyboardInterrupt, asyncio.CancelledError):
         return Ended(how="interrupted", why="", wall_s=time.monotonic() - began, exit_code=130)
     finally:
@@ -138,6 +141,8 @@ def play(prepared: Prepared, display: Display) -> Ended:
     match stop:
         case LimitReached(limit=limit):
             return Ended(how="stopped", why=f"{limit} reached", wall_s=wall_s, exit_code=3)
+        case Interrupted():
+            return Ended(how="interrupted", why="", wall_s=wall_s, exit_code=130)
         case Failure(message=message):
             return Ended(how="failed", why=message, wall_s=wall_s, exit_code=1)
         case None:
@@ -163,15 +168,29 @@ def _cluster(config: RunConfig) -> contextlib.AbstractContextManager[None]:
     return cluster(workers=config.run.workers)
 
 
-async def _until_signalled(work: Any) -> LimitReached | Failure | None:
-    """SIGTERM (a cluster taking the machine away) ends the run as Ctrl-C does."""
-    task = asyncio.ensure_future(work)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    result: LimitReached | Failure | None = await task
-    return result
+async def _heeding_signals(prepared: Prepared, display: Display, began: float) -> Stop | None:
+    """The first signal asks the run to stop, a second one or the end of the grace period ends it at once."""
+    loop = asyncio.get_running_loop()
+    signals: list[asyncio.TimerHandle] = []
+    work = asyncio.ensure_future(_drive(prepared, display, began, interrupted=lambda: bool(signals)))
+
+    def signalled() -> None:
+        if signals:
+            work.cancel()
+        else:
+            display.note(f"stopping: waiting up to {GRACE_S:g} s for the calls under way; once more to stop at once")
+            signals.append(loop.call_later(GRACE_S, work.cancel))
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, signalled)
+    try:
+        return await work
+    finally:
+        for timer in signals:
+            timer.cancel()
 
 
-async def _drive(prepared: Prepared, display: Display, began: float) -> LimitReached | Failure | None:
+async def _drive(prepared: Prepared, display: Display, began: float, *, interrupted: Callable[[], bool]) -> Stop | None:
     config = prepared.config
     settings = SchedulerSettings(max_launched=max_items_out(config), attempts=config.run.item_attempts, losses=LOSSES)
     limits = config.limits
@@ -182,6 +201,7 @@ async def _drive(prepared: Prepared, display: Display, began: float) -> LimitRea
             budget=Budget(calls=limits.calls, tokens=limits.tokens, cost_usd=limits.cost_usd),
             before=prepared.before.progress,
             observer=_observer(prepared, display, lambda: time.monotonic() - began),
+            interrupted=interrupted,
         )
 
 

@@ -11,33 +11,24 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import assert_never
 
+from rollouts.budget import Budget
 from rollouts.episode import Failure
 from rollouts.protocols import WorkerPool
 from rollouts.receipt import Progress, Receipt, WorkItem
-from rollouts.scheduler import Command, Drain, Launch, LimitReached, RecordFailure, RecordSettled, Scheduler
+from rollouts.scheduler import (
+    Command,
+    Drain,
+    Interrupted,
+    Launch,
+    LimitReached,
+    RecordFailure,
+    RecordSettled,
+    Scheduler,
+    Stop,
+)
 
 TICK_S = 0.5
-# how often progress is read and budgets are checked: a run can overshoot a budget by the calls of one tick
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Budget:
-    """Upper bounds on a run's spend; 0 means none."""
-
-    calls: int = 0
-    tokens: int = 0
-    cost_usd: float = 0.0
-
-    def reached(self, progress: Progress) -> str | None:
-        """The limit that the spend has reached, in the words of the configuration."""
-        spend = progress.spend
-        if self.calls and spend.calls >= self.calls:
-            return f"limits.calls = {self.calls}"
-        if self.tokens and spend.tokens >= self.tokens:
-            return f"limits.tokens = {self.tokens}"
-        if self.cost_usd and spend.cost_usd is not None and spend.cost_usd >= self.cost_usd:
-            return f"limits.cost_usd = {self.cost_usd:g}"
-        return None
+# how often progress is read, and the workers are told how many calls they may start
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,13 +42,21 @@ class Observer:
 
 
 async def drive(
-    scheduler: Scheduler, pool: WorkerPool, *, budget: Budget, before: Progress, observer: Observer
-) -> LimitReached | Failure | None:
+    scheduler: Scheduler,
+    pool: WorkerPool,
+    *,
+    budget: Budget,
+    before: Progress,
+    observer: Observer,
+    interrupted: Callable[[], bool] = lambda: False,
+) -> Stop | None:
     """Run to the end; the reason when it ended before everything was launched.
 
-    `before`: what earlier sessions of the run have already settled and spent. The pool is the caller's to close.
+    `before`: what earlier sessions of the run have already settled and spent. Once `interrupted`, the calls under way are awaited
+    and no other is started. The pool is the caller's to close.
     """
-    driver = _Driver(scheduler, pool, budget, before, observer)
+    driver = _Driver(scheduler, pool, budget, before, observer, interrupted)
+    await pool.allow(budget.affordable(before))
     await driver.carry_out(scheduler.start())
     async with _ticking(driver.tick):
         events = pool.events()
@@ -69,19 +68,30 @@ async def drive(
 
 class _Driver:
     def __init__(
-        self, scheduler: Scheduler, pool: WorkerPool, budget: Budget, before: Progress, observer: Observer
+        self,
+        scheduler: Scheduler,
+        pool: WorkerPool,
+        budget: Budget,
+        before: Progress,
+        observer: Observer,
+        interrupted: Callable[[], bool],
     ) -> None:
         self._scheduler = scheduler
         self._pool = pool
         self._budget = budget
         self._before = before
         self._observer = observer
+        self._interrupted = interrupted
 
     async def tick(self) -> None:
         progress = self._before + await self._pool.progress()
         self._observer.on_progress(progress)
-        if (limit := self._budget.reached(progress)) is not None:
+        if self._interrupted():
+            await self.carry_out(self._scheduler.on_event(Interrupted()))
+        elif (limit := self._budget.reached(progress.spend)) is not None:
             await self.carry_out(self._scheduler.on_event(LimitReached(limit=limit)))
+        else:
+            await self._pool.allow(self._budget.affordable(progress))
 
     async def carry_out(self, commands: list[Command]) -> None:
         for command in commands:

@@ -24,7 +24,7 @@ from rollouts.branching import (
 from rollouts.episode import Draft, Episode, Failure, Finished, StopReason
 from rollouts.errors import RolloutError
 from rollouts.identity import action_key
-from rollouts.ledger import Stopped
+from rollouts.budget import Stopped
 from rollouts.meter import Meter, SpendCounter
 from rollouts.play import Place, Played, Player, State
 from rollouts.receipt import WorkItem

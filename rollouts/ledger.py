@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Literal, TypeAlias, TypeVar
 
+from rollouts.budget import Allowance
 from rollouts.episode import PaidReply, Usage
 from rollouts.errors import RolloutError
 from rollouts.meter import SpendCounter
@@ -24,10 +25,6 @@ Part: TypeAlias = Literal["actor", "draw", "critic", "user", "opening", "judge"]
 
 PAYERS: Mapping[str, str] = {"draw": "actor", "opening": "user"}
 # the role that a part is counted for, where it has another name
-
-
-class Stopped(Exception):
-    """The worker is stopping, and the next call would have to be paid for."""
 
 
 def call_place(path: str, step: int, part: str, attempt: int) -> str:
@@ -43,32 +40,33 @@ class Ledger:
         remembered: Mapping[str, Answer] | None = None,
         *,
         append: Callable[[str, Answer], None] = lambda place, answer: None,
-        should_stop: Callable[[], bool] = lambda: False,
+        allowance: Allowance | None = None,
     ) -> None:
-        """`append` journals an answer under its place; `should_stop` is asked before every call that would be paid for."""
+        """`append` journals an answer under its place; every call that has to be paid for is taken from `allowance`."""
         self._remembered = remembered or {}
         self._append = append
-        self._should_stop = should_stop
+        self._allowance = allowance or Allowance()
         self.replies: dict[str, tuple[PaidReply, ...]] = {}
         # place → what models answered there, unusable replies included
 
     async def answer(self, place: str, ask: Callable[[], Awaitable[R]], *, spending: SpendCounter, role: str) -> R:
         """The answer at `place`. Every error of `ask` passes, its usage counted.
 
-        Raises Stopped instead of asking when the worker is stopping.
+        Raises Stopped (rollouts.budget) instead of asking when the worker is stopping.
         """
         known = self._remembered.get(place)
         if known is not None:
             spending.add(role, known.usage, again=True)
             self.replies[place] = known.usage.replies
             return known  # type: ignore[return-value]  # a place has one part, and a part one kind of answer
-        if self._should_stop():
-            raise Stopped(place)
+        await self._allowance.start()
         try:
             answer = await ask()
         except RolloutError as error:
             self._count(place, error.usage or Usage(calls=0), spending, role)
             raise
+        finally:
+            self._allowance.finished()
         self._count(place, answer.usage, spending, role)
         if answer.usage.replies:
             self._append(place, answer)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Generic, TypeVar
 
+from rollouts.budget import Stopped
 from rollouts.episode import (
     AssistantMessage,
     Briefing,
@@ -31,7 +32,7 @@ from rollouts.episode import (
 from rollouts.errors import FailureKind, RolloutError
 from rollouts.identity import action_key, conversation_key, digest
 from rollouts.judging import judged
-from rollouts.ledger import Ledger, Part, Stopped, Turn
+from rollouts.ledger import Ledger, Part, Turn
 from rollouts.meter import Meter, SpendCounter
 from rollouts.protocols import Cast, Clock, Environment, Policy
 from rollouts.seeds import derive_seed

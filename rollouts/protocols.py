@@ -229,6 +229,9 @@ class WorkerPool(Protocol):
     async def progress(self) -> Progress:
         """What the workers have done so far, unsettled work included."""
 
+    async def allow(self, calls: int | None) -> None:
+        """From now on the workers together may start so many more LLM calls, then they wait for the next word; None: any number."""
+
     async def drain(self) -> None:
         """Ask every worker to start no further LLM call: live episodes end as truncated (StopReason.BUDGET)."""
 

@@ -27,7 +27,7 @@ class WorkItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """Counts that only grow (in_flight excepted). Sums over workers."""
+    """Counts that only grow (in_flight and asking excepted). Sums over workers."""
 
     episodes_planned: int = 0
     # trunks and the branches decided on so far
@@ -38,6 +38,8 @@ class Progress:
     successes: int = 0
     # settled episodes with a return of 1
     in_flight: int = 0
+    asking: int = 0
+    # LLM calls under way
     forks: int = 0
     steps: int = 0
     spend: Spend = field(default_factory=Spend)
@@ -49,6 +51,7 @@ class Progress:
             episodes_failed=self.episodes_failed + other.episodes_failed,
             successes=self.successes + other.successes,
             in_flight=self.in_flight + other.in_flight,
+            asking=self.asking + other.asking,
             forks=self.forks + other.forks,
             steps=self.steps + other.steps,
             spend=self.spend + other.spend,

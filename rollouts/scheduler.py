@@ -27,7 +27,14 @@ class LimitReached:
     # e.g. "limits.calls = 1000"
 
 
-Event: TypeAlias = PoolEvent | LimitReached
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interrupted:
+    """Somebody asked the run to stop."""
+
+
+Event: TypeAlias = PoolEvent | LimitReached | Interrupted
+Stop: TypeAlias = LimitReached | Interrupted | Failure
+# why a run ended before everything was launched
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +80,7 @@ class Scheduler:
         self._launched: set[str] = set()
         self._attempts: Counter[str] = Counter()
         self._losses: Counter[str] = Counter()
-        self._stop: LimitReached | Failure | None = None
+        self._stop: Stop | None = None
 
     @property
     def finished(self) -> bool:
@@ -81,7 +88,7 @@ class Scheduler:
         return not self._launched and (not self._waiting or self._stop is not None)
 
     @property
-    def stop(self) -> LimitReached | Failure | None:
+    def stop(self) -> Stop | None:
         """Why the run stopped before everything was launched, if it did."""
         return self._stop
 
@@ -94,7 +101,7 @@ class Scheduler:
 
     def on_event(self, event: Event) -> list[Command]:
         match event:
-            case LimitReached():
+            case LimitReached() | Interrupted():
                 return self._halt(event)
             case Settled(receipt=receipt):
                 return self._settled(receipt)
@@ -149,7 +156,7 @@ class Scheduler:
         self._items[item_id] = replace(self._items[item_id], played_before=True)
         self._waiting.append(item_id)
 
-    def _halt(self, stop: LimitReached | Failure) -> list[Command]:
+    def _halt(self, stop: Stop) -> list[Command]:
         if self._stop is not None:
             return []
         self._stop = stop

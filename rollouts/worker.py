@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import replace
 from functools import partial
 from typing import Generic, Protocol, TypeVar
 
 from rollouts.branching import ForkPolicy
+from rollouts.budget import Allowance
 from rollouts.episode import Failure
 from rollouts.errors import DataError, FailureKind, RolloutError
 from rollouts.explore import explore
@@ -30,6 +32,8 @@ class Worker(Protocol):
     async def run(self, item: WorkItem) -> PoolEvent: ...
 
     def progress(self) -> Progress: ...
+
+    def allow(self, calls: int | None) -> None: ...
 
     def drain(self) -> None: ...
 
@@ -70,7 +74,7 @@ class TreeWorker(Generic[S]):
         self._journal = journal
         self._publish_partial = publish_partial
         self._meter = Meter()
-        self._draining = False
+        self._allowance = Allowance()
 
     async def run(self, item: WorkItem) -> PoolEvent:
         """Settled, or Failed with what went wrong; a bug of ours fails this item alone and is logged with its trace."""
@@ -98,9 +102,7 @@ class TreeWorker(Generic[S]):
             settings=self._settings,
             meter=meter,
             clock=self._clock,
-            ledger=Ledger(
-                remembered, append=partial(self._journal.append, item.item_id), should_stop=lambda: self._draining
-            ),
+            ledger=Ledger(remembered, append=partial(self._journal.append, item.item_id), allowance=self._allowance),
         )
         tree = await explore(item, player, policy=self._policy, meter=meter, slots=self._slots)
         if tree.early_stop and not self._publish_partial:
@@ -110,10 +112,13 @@ class TreeWorker(Generic[S]):
         return Settled(receipt=receipt)
 
     def progress(self) -> Progress:
-        return self._meter.progress()
+        return replace(self._meter.progress(), asking=self._allowance.asking)
+
+    def allow(self, calls: int | None) -> None:
+        self._allowance.allow(calls)
 
     def drain(self) -> None:
-        self._draining = True
+        self._allowance.stop()
 
     async def close(self) -> None:
         await self._casting.close()

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rollouts.branching import BranchingSettings, fork_policy
+from rollouts.budget import Allowance
 from rollouts.episode import (
     Briefing,
     Conversation,
@@ -150,6 +151,9 @@ def toy_player(
     seed: int = 0,
 ) -> Player[ToyState]:
     task = task or toy_task()
+    allowance = Allowance()
+    if stopping:
+        allowance.stop()
     return Player(
         ToyEnvironment(),
         task=task,
@@ -158,7 +162,7 @@ def toy_player(
         settings=settings,
         meter=Meter(),
         clock=time.monotonic,
-        ledger=Ledger(should_stop=lambda: stopping),
+        ledger=Ledger(allowance=allowance),
     )
 
 

@@ -21,5 +21,8 @@ class EpisodeWorker:
         """The process id (a new one after a restart: the counts begin again) and the counts."""
         return os.getpid(), self._worker.progress()
 
+    async def allow(self, calls: int | None) -> None:
+        self._worker.allow(calls)
+
     async def drain(self) -> None:
         self._worker.drain()

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import ray
@@ -50,7 +50,7 @@ class _Worker:
 
     def retire(self) -> None:
         """The process is gone: what it did stays counted (it was paid for), what it held is no longer live."""
-        self.past += self.current
+        self.past += replace(self.current, in_flight=0, asking=0)
         self.current = Progress()
 
 
@@ -64,6 +64,8 @@ class RayPool:
         self._tasks: set[asyncio.Task[None]] = set()
         self._events: asyncio.Queue[PoolEvent | None] = asyncio.Queue()
         self._draining = False
+        self._bounded = False
+        # a budget was given: a revived worker waits for its share
 
     @classmethod
     async def start(cls, recipe: WorkerRecipe, *, workers: int, max_items: int) -> RayPool:
@@ -132,6 +134,8 @@ class RayPool:
                 worker.saw(*await worker.handle.progress.remote())
                 if self._draining:
                     await worker.handle.drain.remote()
+                elif self._bounded:
+                    await worker.handle.allow.remote(0)
                 worker.life = "ready"
             except ActorDiedError:
                 replacements += 1
@@ -157,14 +161,24 @@ class RayPool:
         except RayActorError:
             self._lost(worker)
 
+    async def allow(self, calls: int | None) -> None:
+        self._bounded = calls is not None
+        ready = [worker for worker in self._workers if worker.life == "ready"]
+        for index, worker in enumerate(ready):
+            share = None if calls is None else (calls + index) // len(ready)
+            await self._tell(worker, worker.handle.allow, share)
+
     async def drain(self) -> None:
         self._draining = True
         for worker in self._workers:
             if worker.life == "ready":
-                try:
-                    await worker.handle.drain.remote()
-                except RayActorError:
-                    self._lost(worker)
+                await self._tell(worker, worker.handle.drain)
+
+    async def _tell(self, worker: _Worker, method: Any, *words: int | None) -> None:
+        try:
+            await method.remote(*words)
+        except RayActorError:
+            self._lost(worker)
 
     async def close(self) -> None:
         tasks = list(self._tasks)

@@ -11,12 +11,13 @@ from typing import TypeAlias
 import pytest
 
 from actors.local_pool import LocalPool
-from rollouts.driver import Budget, Observer, drive
+from rollouts.budget import Budget
+from rollouts.driver import Observer, drive
 from rollouts.episode import Failure
 from rollouts.errors import FailureKind
 from rollouts.protocols import WorkerPool
 from rollouts.receipt import Failed, PoolEvent, Progress, Receipt, Settled, WorkerLost, WorkItem
-from rollouts.scheduler import LimitReached, Scheduler, SchedulerSettings
+from rollouts.scheduler import LimitReached, Scheduler, SchedulerSettings, Stop
 from tests.toy import ToyActor, ToyRecipe, toy_item
 
 MakePool: TypeAlias = Callable[[ToyRecipe], object]
@@ -68,7 +69,7 @@ class _Books:
         )
 
 
-async def _drive(pool: WorkerPool, items: int, *, calls: int = 0) -> tuple[_Books, LimitReached | Failure | None]:
+async def _drive(pool: WorkerPool, items: int, *, calls: int = 0) -> tuple[_Books, Stop | None]:
     books = _Books()
     scheduler = Scheduler([toy_item(f"task{i}") for i in range(items)], SchedulerSettings(max_launched=4))
     work = drive(scheduler, pool, budget=Budget(calls=calls), before=Progress(), observer=books.observer())
@@ -118,6 +119,7 @@ async def test_a_limit_stops_cleanly_with_everything_paid_for_kept(make: MakePoo
     async with make(ToyRecipe(actor=ToyActor(wait_s=0.1))) as pool:  # type: ignore[attr-defined]
         books, stop = await _drive(pool, 12, calls=50)
     assert stop == LimitReached(limit="limits.calls = 50")
+    assert books.progress[-1].spend.calls == 50
     assert 1 <= len(books.settled) < 12
     assert books.progress[-1].in_flight == 0
     paid = books.progress[-1].episodes_settled + books.progress[-1].episodes_failed

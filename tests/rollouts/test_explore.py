@@ -12,6 +12,7 @@ from rollouts.branching import BranchingSettings, PlayBranch, Request, TreeView,
 from rollouts.episode import Conversation, Draft, Episode, Finished
 from rollouts.errors import FailureKind, RolloutError
 from rollouts.explore import explore
+from rollouts.budget import Allowance
 from rollouts.ledger import Ledger
 from rollouts.meter import Meter
 from rollouts.protocols import NoCritic
@@ -118,15 +119,17 @@ async def test_a_fatal_failure_ends_the_tree_at_once_as_itself() -> None:
 
 
 async def test_a_stopping_worker_hands_back_a_valid_smaller_tree() -> None:
-    calls = 0
+    class Forty(Allowance):
+        started = 0
 
-    def stop_after_forty() -> bool:
-        nonlocal calls
-        calls += 1
-        return calls > 40
+        async def start(self) -> None:
+            self.started += 1
+            if self.started > 40:
+                self.stop()
+            await super().start()
 
     player = toy_player(ToyActor(skill=0.6))
-    player.ledger = Ledger(should_stop=stop_after_forty)
+    player.ledger = Ledger(allowance=Forty())
     policy = fork_policy("every_step", EVERY)
     tree = await explore(toy_item(), player, policy=policy, meter=Meter(), slots=asyncio.Semaphore(4))
     assert tree.early_stop

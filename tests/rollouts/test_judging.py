@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollouts.driver import Budget
+from rollouts.budget import Budget
 from rollouts.episode import AssistantMessage, Conversation, Reward, Spend, Usage
 from rollouts.errors import FailureKind, RolloutError
 from rollouts.judging import ASSERTED, judged, with_ruling, worth_judging
@@ -188,5 +188,5 @@ async def test_an_unreadable_answer_is_paid_for_all_the_same() -> None:
 
 def test_a_judges_calls_count_towards_a_budget() -> None:
     spent = Progress(spend=Spend(actor_calls=1) + Spend(judge_calls=1))
-    assert Budget(calls=2).reached(spent) == "limits.calls = 2"
-    assert Budget(calls=3).reached(spent) is None
+    assert Budget(calls=2).reached(spent.spend) == "limits.calls = 2"
+    assert Budget(calls=3).reached(spent.spend) is None
