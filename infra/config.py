@@ -40,9 +40,15 @@ __all__ = [
 DIGEST_DIGITS = 8
 RUN_ID_LENGTH = 64
 
+_CHAT_ROLES = ("actor", "user", "critic", "judge")
+_HOW_IT_IS_ASKED = (
+    *("base_url", "api_key_env", "key_header", "timeout_s", "connect_timeout_s", "first_byte_timeout_s", "max_retries"),
+    *("max_requests", "requests_per_min", "tokens_per_min", "prompt_cache_key", "max_tokens_field", "api_version"),
+)
 _NOT_DATA = (
+    *(f"{role}.{key}" for role in _CHAT_ROLES for key in _HOW_IT_IS_ASKED),
     *("run.pool", "run.workers", "run.max_in_flight", "run.id", "run.item_attempts"),
-    *("storage", "limits.calls", "limits.tokens", "limits.cost_usd"),
+    *("storage", "limits.calls", "limits.tokens", "limits.cost_usd", "limits.on_limit"),
 )
 # where and how a run is played, and where it may pause: never what its rows are
 

@@ -24,7 +24,9 @@ _NEEDS = {
     "int_type": "a whole number",
     "float_type": "a number",
     "finite_number": "a finite number",
+    "bool_type": "true or false",
     "string_type": "text in quotes",
+    "dict_type": "a table of settings",
     "tuple_type": 'a list, such as ["a", "b"]',
     "model_type": "a table of settings",
     "greater_than_equal": "at least {ge}",
@@ -35,29 +37,6 @@ _NEEDS = {
     "string_too_long": "at most {max_length} characters",
 }
 # the kinds of error that the settings' types and ranges can cause
-
-_PLANNED_VALUES = {
-    "actor.protocol": ("anthropic",),
-    "user.protocol": ("anthropic",),
-    "critic.kind": ("chat", "vllm"),
-    "branching.policy": ("first_error", "bisect", "adaptive"),
-}
-_PLANNED_KEYS = {
-    **{
-        f"critic.{name}": "a critic is none or scripted"
-        for name in (
-            "base_url",
-            "model",
-            "api_key_env",
-            "protocol",
-            "temperature",
-            "max_tokens",
-            "timeout_s",
-            "max_retries",
-        )
-    },
-}
-_NOT_YET = "is not implemented in this version"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,8 +61,6 @@ def field_problem(error: ErrorDetails, known: Sequence[str]) -> Problem:
     if error["type"] == "value_error":
         came = f"; got {shown(error['input'])}" if isinstance(error["input"], str) and not _hidden(key) else ""
         return Problem(key=key, text=f"{error['ctx']['error']}{came}")
-    if error["type"] == "literal_error" and error["input"] in _PLANNED_VALUES.get(key, ()):
-        return Problem(key=key, text=f"{shown(error['input'])} {_NOT_YET}; there is {_choices(error)}")
     needed = _choices(error) or _NEEDS.get(error["type"], "another value").format_map(error.get("ctx", {}))
     came = type_name(error["input"]) if _hidden(key) else shown(error["input"])
     if error["type"].endswith("_type") and not _hidden(key):
@@ -140,8 +117,6 @@ def _hint(error: ErrorDetails) -> str:
 
 
 def _unknown(key: str, known: Sequence[str]) -> str:
-    if key in _PLANNED_KEYS:
-        return f"{_NOT_YET}; {_PLANNED_KEYS[key]}"
     if near := _nearest(key, known):
         return f"unknown key; did you mean {near}?"
     section = key.rpartition(".")[0]

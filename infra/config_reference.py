@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 from infra.config_errors import shown
 from infra.config_rules import known_fields
 
-_TYPES = {int: "whole number", float: "number", str: "text"}
+_TYPES = {bool: "`true`, `false`", int: "whole number", float: "number", str: "text", dict: "table"}
 _LARGEST_TOLD = 1_000_000
 # a bound above it is there to keep numbers representable and tells a reader nothing
 
@@ -37,7 +37,8 @@ def _type_text(field: FieldInfo) -> str:
         return ", ".join(f"`{shown(choice)}`" for choice in get_args(annotation))
     if get_origin(annotation) is tuple:
         return "list of text"
-    plain = next(kind for kind in (annotation, *get_args(annotation)) if isinstance(kind, type) and kind in _TYPES)
+    offered = (annotation, get_origin(annotation), *get_args(annotation))
+    plain = next(kind for kind in offered if isinstance(kind, type) and kind in _TYPES)
     # a union is one with None: a setting that may be left out
     bounds = [text for constraint in field.metadata if (text := _bound_text(constraint))]
     return " ".join([_TYPES[plain], *bounds])

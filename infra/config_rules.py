@@ -111,17 +111,38 @@ def _keys(section: str, names: str) -> tuple[str, ...]:
 
 
 _CHAT = " ".join(name for name in ChatSection.model_fields if name != "kind")
-_CHATTING = ("actor", "user", "judge")
+_CHATTING = ("actor", "user", "critic", "judge")
 # roles that a model behind an endpoint can play
+_ASKED = ("chat", "react")
+# kinds of a role that do
+_SCRIPTED_CRITIC = "hit_rate false_alarm_rate"
+_JUDGING = "mode threshold"
+_SERVED = "replicas num_gpus tensor_parallel max_model_len on_too_long max_running max_waiting engine_args"
+# of a critic that runs on our own workers
+_ADDRESSED = " ".join(name for name in _CHAT.split() if name not in ("model", "temperature", "max_tokens"))
+# of one that somebody else serves
 
 MOOT = (
     Moot(switch="actor.kind", when=_is("scripted"), keys=_keys("actor", _CHAT)),
-    Moot(switch="actor.kind", when=_is("chat"), keys=_keys("actor", "errors difficulty")),
-    Moot(switch="user.kind", when=_is("scripted"), keys=_keys("user", _CHAT)),
+    Moot(switch="actor.kind", when=_ASKED.__contains__, keys=_keys("actor", "errors difficulty")),
+    Moot(switch="user.kind", when=_is("scripted"), keys=_keys("user", f"reflect {_CHAT}")),
     Moot(
         switch="critic.kind",
         when=_is("none"),
-        keys=_keys("critic", " ".join(name for name in CriticSection.model_fields if name != "kind")),
+        keys=(
+            "actor.best_of",
+            *_keys("critic", " ".join(name for name in CriticSection.model_fields if name != "kind")),
+        ),
+    ),
+    Moot(switch="critic.kind", when=_is("scripted"), keys=_keys("critic", f"{_CHAT} {_JUDGING} {_SERVED}")),
+    Moot(
+        switch="critic.kind", when=_is("self"), keys=_keys("critic", f"{_CHAT} {_SCRIPTED_CRITIC} {_JUDGING} {_SERVED}")
+    ),
+    Moot(switch="critic.kind", when=_is("chat"), keys=_keys("critic", f"{_SCRIPTED_CRITIC} {_SERVED}")),
+    Moot(switch="critic.kind", when=_is("vllm"), keys=_keys("critic", f"{_SCRIPTED_CRITIC} {_ADDRESSED}")),
+    Moot(switch="critic.mode", when=_is("critique"), keys=("critic.threshold",)),
+    Moot(
+        switch="critic.review", when=_is("none"), keys=_keys("critic", "max_revisions on_exhausted feedback_persists")
     ),
     Moot(switch="judge.kind", when=_is("none"), keys=_keys("judge", _CHAT)),
     Moot(
@@ -201,17 +222,26 @@ def _without_effect(settings: Mapping[str, Any]) -> Iterator[Problem]:
 
 def _chat_needs(settings: Mapping[str, Any]) -> Iterator[Problem]:
     for role in _CHATTING:
-        if _setting(settings, f"{role}.kind") == "chat":
+        if (kind := _setting(settings, f"{role}.kind")) in _ASKED:
             for name, example in (
                 ("base_url", "http://127.0.0.1:8000/v1"),
                 ("model", "the model's name at the endpoint"),
             ):
                 if not _setting(settings, f"{role}.{name}"):
-                    yield Problem(key=f"{role}.{name}", text=f'is needed with {role}.kind = "chat": {example}')
+                    yield Problem(key=f"{role}.{name}", text=f'is needed with {role}.kind = "{kind}": {example}')
+    critic = _setting(settings, "critic.kind")
+    if critic == "vllm" and not _setting(settings, "critic.model"):
+        yield Problem(
+            key="critic.model", text='is needed with critic.kind = "vllm": a folder, or a name on the model hub'
+        )
+    if critic == "self" and _setting(settings, "actor.kind") not in _ASKED:
+        yield Problem(
+            key="critic.kind", text="self asks the actor's own model, and the actor is a stand-in; set actor.kind, too"
+        )
 
 
 def _prices(settings: Mapping[str, Any]) -> Iterator[Problem]:
-    chats = [role for role in _CHATTING if _setting(settings, f"{role}.kind") == "chat"]
+    chats = [role for role in _CHATTING if _setting(settings, f"{role}.kind") in _ASKED]
     for role in chats:
         prices = _keys(role, "price_per_million_prompt price_per_million_completion")
         unknown = [key for key in prices if given(settings, key) is None]

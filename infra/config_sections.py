@@ -7,12 +7,13 @@ What depends on more than one setting is in `infra.config_rules`.
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from actors import scripted_errors as stand_ins
+from rollouts.branching import FORK_POLICIES
 
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Limit = Annotated[int, Field(ge=0, le=2**53 - 1)]
@@ -21,6 +22,8 @@ Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Seconds = Annotated[float, Field(gt=0.0, le=604_800.0)]
 Price = Annotated[float, Field(ge=0.0)]
 OptionalPrice = Annotated[float | None, Field(ge=0.0)]
+OptionalSeconds = Annotated[float | None, Field(gt=0.0, le=604_800.0)]
+Rate = Annotated[float, Field(ge=0.0, le=1e12)]
 
 _RATES, _TASKS = stand_ins.ErrorRates(), stand_ins.Difficulty()
 # the stand-ins know their own defaults
@@ -80,6 +83,12 @@ def _root(value: str) -> str:
     return value
 
 
+def _policy(name: str) -> str:
+    if name not in FORK_POLICIES:
+        raise ValueError(f"needs one of {', '.join(FORK_POLICIES)}")
+    return name
+
+
 def _distinct(values: tuple[str, ...]) -> tuple[str, ...]:
     if repeated := sorted({value for value in values if values.count(value) > 1}):
         raise ValueError(f"needs each task id once; given twice: {', '.join(repeated[:10])}")
@@ -135,7 +144,7 @@ class TasksSection(Section):
 class ChatSection(Section):
     """A role that a model behind an endpoint can play; the other kinds are each role's own."""
 
-    kind: Literal["none", "scripted", "chat"]
+    kind: str
     base_url: Url = Field(default="", description="chat: the endpoint, such as http://127.0.0.1:8000/v1")
     model: Annotated[str, Field(max_length=200)] = Field(
         default="", description="chat: the model's name at the endpoint"
@@ -143,18 +152,48 @@ class ChatSection(Section):
     api_key_env: Annotated[str, AfterValidator(_variable_name)] = Field(
         default="", description="chat: the NAME of the environment variable that holds the key; empty: no key is sent"
     )
-    protocol: Literal["openai"] = Field(default="openai", description="chat: how the endpoint is spoken to")
+    protocol: Literal["openai", "anthropic"] = Field(
+        default="openai", description="chat: how the endpoint is spoken to: chat completions, or Anthropic's Messages"
+    )
+    key_header: Literal["auto", "authorization", "api-key", "x-api-key"] = Field(
+        default="auto", description="chat: how the key is sent; auto: as the protocol has it; Azure: api-key"
+    )
+    api_version: Annotated[str, Field(max_length=64)] = Field(
+        default="", description="chat: sent as ?api-version= (Azure); empty: not sent"
+    )
     temperature: Annotated[float, Field(ge=0.0, le=2.0)] = Field(default=1.0, description="chat: of the sampling")
     max_tokens: Count = Field(default=1024, description="chat: of one reply")
+    max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = Field(
+        default="max_tokens", description="chat: its name at the endpoint; OpenAI's reasoning models want the second"
+    )
+    prompt_cache_key: bool = Field(
+        default=False, description="chat: whether the endpoint takes prompt_cache_key; it is then sent"
+    )
     timeout_s: Seconds = Field(default=120.0, description="chat: for one reply, one attempt")
+    connect_timeout_s: Seconds = Field(default=10.0, description="chat: of that, for the connection")
+    first_byte_timeout_s: OptionalSeconds = Field(
+        default=None, description="chat: of that, until the reply begins; unset: timeout_s alone counts"
+    )
     max_retries: Annotated[int, Field(ge=0, le=100)] = Field(
         default=4, description="chat: of one call, after failures that may pass"
     )
+    max_requests: Limit = Field(
+        default=0, description="chat: requests in flight at the endpoint, over all workers; 0: run.max_in_flight"
+    )
+    requests_per_min: Rate = Field(default=0.0, description="chat: sent to the endpoint, over all workers; 0: no limit")
+    tokens_per_min: Rate = Field(default=0.0, description="chat: prompt and reply, over all workers; 0: no limit")
     price_per_million_prompt: OptionalPrice = Field(
         default=None, description="chat: US dollars per million prompt tokens; unset: unknown"
     )
     price_per_million_completion: OptionalPrice = Field(
         default=None, description="chat: US dollars per million completion tokens; unset: unknown"
+    )
+    price_per_million_cached: OptionalPrice = Field(
+        default=None, description="chat: of prompt tokens that came from the provider's cache; unset: as the others"
+    )
+    price_per_million_cache_write: OptionalPrice = Field(
+        default=None,
+        description="chat: of prompt tokens put into its cache, where it counts them; unset: as the others",
     )
 
 
@@ -207,6 +246,13 @@ class Difficulty(Section):
 class ActorSection(SpeakerSection):
     """Whose actions are valued."""
 
+    kind: Literal["scripted", "chat", "react"] = Field(
+        default="scripted",
+        description="a stand-in that needs no model, an endpoint that calls tools, or one that writes its calls as text",
+    )
+    best_of: Annotated[int, Field(ge=1, le=100)] = Field(
+        default=1, description="drafts of each action; the critic chooses the one that it scores highest"
+    )
     errors: ErrorRates = Field(default=ErrorRates(), description="scripted: its mistakes")
     difficulty: Difficulty = Field(default=Difficulty(), description="scripted: how hard its tasks are")
 
@@ -214,17 +260,51 @@ class ActorSection(SpeakerSection):
 class UserSection(SpeakerSection):
     """The simulated customer."""
 
+    reflect: bool = Field(
+        default=False, description="chat: before it ends the conversation, it checks that it asked for everything"
+    )
 
-class CriticSection(Section):
+
+class CriticSection(ChatSection):
     """Who reviews the actor's drafts before they take effect."""
 
-    kind: Literal["none", "scripted"] = Field(
-        default="none", description="nobody, or a stand-in that knows the gold plan"
+    kind: Literal["none", "scripted", "self", "chat", "vllm"] = Field(
+        default="none",
+        description="nobody; a stand-in that knows the gold plan; the actor's own model; an endpoint; vLLM on Ray workers",
     )
-    hit_rate: Share = Field(default=0.8, description="share of wrong drafts it asks to revise")
-    false_alarm_rate: Share = Field(default=0.1, description="share of right drafts it asks to revise")
-    review: Literal["all", "tool_calls", "writes", "messages"] = Field(
-        default="writes", description="which drafts it sees"
+    temperature: Annotated[float, Field(ge=0.0, le=2.0)] = Field(default=0.0, description="chat: of the sampling")
+    hit_rate: Share = Field(default=0.8, description="scripted: share of wrong drafts it asks to revise")
+    false_alarm_rate: Share = Field(default=0.1, description="scripted: share of right drafts it asks to revise")
+    mode: Literal["critique", "score"] = Field(
+        default="critique",
+        description="chat, vllm: a verdict with feedback, or the probability that the draft should be approved",
+    )
+    threshold: Share = Field(default=0.5, description="score: a draft with a lower probability is sent back")
+    replicas: Count = Field(default=1, description="vllm: engines, each in a Ray actor of its own")
+    num_gpus: Annotated[float, Field(ge=0.0, le=64.0)] = Field(
+        default=1.0, description="vllm: of one replica; a fraction shares a GPU, 0 is the CPU build"
+    )
+    tensor_parallel: Annotated[int, Field(ge=1, le=64)] = Field(
+        default=1, description="vllm: GPUs that the model is split over"
+    )
+    max_model_len: Limit = Field(
+        default=0, description="vllm: tokens of prompt and answer; 0: as many as the model takes"
+    )
+    on_too_long: Literal["truncate", "refuse"] = Field(
+        default="truncate",
+        description="vllm: a question that does not fit: leave out the oldest tool outputs, or end the episode as truncated",
+    )
+    max_running: Count = Field(default=256, description="vllm: questions in one engine at once")
+    max_waiting: Count = Field(default=4096, description="vllm: questions before one engine")
+    engine_args: dict[str, Any] = Field(
+        default={}, description="vllm: further arguments of its engine, by its own names"
+    )
+    review: Literal["none", "all", "tool_calls", "writes", "messages"] = Field(
+        default="writes",
+        description="which drafts it sees before they take effect; none: it only chooses (actor.best_of) or labels",
+    )
+    feedback_persists: bool = Field(
+        default=False, description="whether the actor keeps its feedback in view for the rest of the episode"
     )
     max_revisions: Annotated[int, Field(ge=0, le=100)] = Field(
         default=1, description="how often the actor is asked again for one action"
@@ -246,7 +326,9 @@ class JudgeSection(ChatSection):
 class BranchingSection(Section):
     """Where episodes are forked and how often the branches are played."""
 
-    policy: Literal["none", "every_step"] = Field(default="every_step", description="where to fork")
+    policy: Annotated[str, AfterValidator(_policy)] = Field(
+        default="every_step", description=f"where to fork: {', '.join(FORK_POLICIES)}, or one of your own"
+    )
     trunks: Count = Field(default=4, description="plays of a task before any fork")
     forked_trunks: Count = Field(default=1, description="trunks of a task whose steps are forked, failing ones first")
     width: Count = Field(default=3, description="actions compared at a fork, the trunk's own included")
@@ -275,4 +357,9 @@ class LimitsSection(Section):
     calls: Limit = Field(default=0, description="LLM calls of the run")
     tokens: Limit = Field(default=0, description="tokens of the run, prompt and completion")
     cost_usd: Price = Field(default=0.0, description="US dollars of the run")
+    on_limit: Literal["pause", "publish"] = Field(
+        default="pause",
+        description="trees under way when a run's limit is reached: kept in the journal until the run is resumed, or published as "
+        "far as they got",
+    )
     episode_timeout_s: Seconds = Field(default=600.0, description="wall time of one episode")

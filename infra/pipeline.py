@@ -275,7 +275,7 @@ class EpisodeWorkerRecipe:
             clock=time.monotonic,
             live_episodes=self.live_episodes,
             journal=NoJournal(),
-            publish_partial=False,
+            publish_partial=self.config.limits.on_limit == "publish",
         )
 
 

@@ -83,17 +83,30 @@ def test_a_finished_run_is_left_alone(undisturbed: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in undisturbed.rglob("*") if path.is_file()} == before
 
 
-def test_a_run_stops_at_its_limit_with_code_3_keeps_what_was_paid_for_and_can_go_on(tmp_path: Path) -> None:
-    limited = (*SMALL, "limits.calls=60", "run.max_in_flight=1")
+def test_a_run_stops_exactly_at_its_limit_with_code_3_and_goes_on_to_the_same_rows(
+    undisturbed: Path, tmp_path: Path
+) -> None:
+    limited = (*SMALL, "limits.calls=900", 'run.pool="local"')
     stopped = treeroll("run", "smoke", "--root", str(tmp_path), *settings(limited))
     assert stopped.returncode == 3, stopped.stderr
-    assert "limits.calls = 60" in stopped.stdout
-    settled = status(tmp_path)["items"]["settled"]
+    assert "limits.calls = 900" in stopped.stdout
+    assert sum(status(tmp_path)["llm_calls"].values()) <= 900
     resumed = treeroll("resume", "--root", str(tmp_path), "--set", "limits.calls=0")
     assert resumed.returncode == 0, resumed.stderr
+    assert status(tmp_path)["early_stops"] == 0
+    assert status(tmp_path)["content_hash"] == status(undisturbed)["content_hash"]
+
+
+def test_a_run_may_publish_what_it_has_when_it_reaches_its_limit(tmp_path: Path) -> None:
+    limited = (*SMALL, "limits.calls=900", 'limits.on_limit="publish"', 'run.pool="local"')
+    stopped = treeroll("run", "smoke", "--root", str(tmp_path), *settings(limited))
+    assert stopped.returncode == 3, stopped.stderr
     record = status(tmp_path)
-    assert record["state"] == "done"
-    assert record["early_stops"] <= settled
+    assert sum(record["llm_calls"].values()) == 900
+    assert record["early_stops"] >= 1
+    resumed = treeroll("resume", "--root", str(tmp_path), "--set", "limits.calls=0")
+    assert resumed.returncode == 0, resumed.stderr
+    assert status(tmp_path)["state"] == "done"
     assert treeroll("verify", "--root", str(tmp_path)).returncode == 0
 
 

@@ -244,7 +244,7 @@ def test_every_setting_has_a_meaning_and_a_line_in_the_reference() -> None:
 def leaves(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Dotted name and value of every setting."""
     for name, value in table.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and value:
             yield from leaves(value, f"{prefix}{name}.")
         else:
             yield prefix + name, value
