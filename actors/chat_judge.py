@@ -7,17 +7,18 @@ for the model is the endpoint's refusal.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import assert_never
 
+from actors.chat_asking import Completer
 from actors.chat_endpoint import Endpoint
 from actors.chat_messages import with_correction
-from actors.chat_policy import Completer
 from actors.chat_wire import ChatRequest, WireMessage
+from actors.paid import UNPAID, paid_before
 from labeling.quoting import quoted_lines
-from rollouts.episode import AssistantMessage, Conversation, Message, ToolCall, ToolMessage, Usage, UserMessage
+from labeling.stated import stated
+from rollouts.episode import AssistantMessage, Conversation, Message, ToolCall, ToolMessage, UserMessage
 from rollouts.protocols import Ruling
 from rollouts.seeds import derive_seed
 
@@ -60,9 +61,10 @@ class ChatJudge:
     async def judge(self, assertions: Sequence[str], conversation: Conversation, *, seed: int) -> Ruling:
         """The ruling, with the usage of all asks it took; without one after MAX_ASKS answers that could not be read."""
         request = ChatRequest(messages=judge_messages(assertions, conversation), tools=[], seed=seed)
-        usage, asked = Usage(calls=0), request
+        usage, asked = UNPAID, request
         for ask in range(1, MAX_ASKS + 1):
-            reply = await self._client.complete(asked)
+            with paid_before(usage):
+                reply = await self._client.complete(asked)
             usage += reply.usage
             if (met := read_ruling(reply.text, num_assertions=len(assertions))) is not None:
                 return Ruling(met=met, usage=usage)
@@ -120,27 +122,10 @@ def read_ruling(text: str, *, num_assertions: int) -> tuple[bool, ...] | None:
     begins no list, or a name that an object gives twice, is no answer either: what is read then could be a quotation.
     """
     try:
-        lists = list(_lists(text))
+        lists = list(stated(text, "["))
     except (ValueError, RecursionError):
         return None
     if len(lists) != 1 or len(lists[0]) != num_assertions:
         return None
     met = [entry.get("met") if isinstance(entry, dict) else None for entry in lists[0]]
     return tuple(ruling is True for ruling in met) if all(isinstance(ruling, bool) for ruling in met) else None
-
-
-def _lists(text: str) -> Iterator[list[object]]:
-    """The outermost JSON lists, in order. ValueError for a bracket that begins none, RecursionError for a bottomless one."""
-    decoder = json.JSONDecoder(object_pairs_hook=_without_repetition)
-    position = text.find("[")
-    while position >= 0:
-        found, end = decoder.raw_decode(text, position)
-        yield found
-        position = text.find("[", end)
-
-
-def _without_repetition(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    record = dict(pairs)
-    if len(record) < len(pairs):
-        raise ValueError("a name is given twice")
-    return record

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from actors.chat_endpoint import KeyHeader
 from rollouts.errors import UsageError
 
 MAX_QUOTE_CHARS = 300
 # of an endpoint's error, in a message of ours
-_KEY_LIKE = re.compile(r"\b(?:sk|pk|gsk|xai|rk)[-_][A-Za-z0-9*_.-]{6,}|(?i:bearer)\s+\S+")
+_KEY_LIKE = re.compile(r"\b(?:sk|pk|gsk|xai|rk)[-_][A-Za-z0-9*_.-]{6,}|(?i:bearer)\s+\S+|(?i:api-key)\s*[:=]\s*\S+")
 # providers quote a key back in part, so the exact key is not enough
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 
@@ -39,8 +40,11 @@ class ApiKey:
     def __reduce__(self) -> tuple[object, ...]:
         raise TypeError("a key does not travel between processes; send its variable's name and read it there")
 
-    def headers(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self._value}"} if self._value else {}
+    def headers(self, name: KeyHeader) -> dict[str, str]:
+        """The header of that name with the key in it, a bearer token in `authorization`; nothing without a key."""
+        if not self._value:
+            return {}
+        return {name: f"Bearer {self._value}" if name == "authorization" else self._value}
 
     def quote(self, text: str) -> str:
         """`text` on one line without the key or what looks like one, cut to MAX_QUOTE_CHARS."""

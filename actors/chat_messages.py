@@ -7,11 +7,13 @@ side's calls, their results and the text beside them never reach it, nor does th
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import assert_never
 
 import orjson
 
 from actors.chat_wire import WireMessage, WireTool
+from labeling.by_identity import ByIdentity
 from rollouts.episode import (
     AssistantMessage,
     Briefing,
@@ -25,12 +27,14 @@ from rollouts.episode import (
     seen_by_actor,
     seen_by_user,
 )
+from rollouts.identity import digest
 
 STARTER = "Hello, this is customer service. What can I do for you?"
 # opens the simulated user's side: a chat model speaks only when spoken to
 _REVIEW_NOTE = (
-    "[Note from a reviewer, not from the customer. Your draft of this turn was held back: nobody has seen it and nothing "
-    "was executed. The review said:\n{feedback}\nTake this turn again with the review in mind, and do not mention it.]"
+    "[Note from a reviewer, not from the customer. What is said of a draft of yours below was said when it was held back: nobody "
+    "has seen that draft and nothing of it was executed. Unless it names an earlier turn, it was your draft of this turn. "
+    "The review said:\n{feedback}\nTake this turn with the review in mind, and do not mention it.]"
 )
 _CORRECTION_NOTE = (
     "[Note from the system, not from the other side. Your last reply could not be used and nobody has seen it: {problem}. "
@@ -42,12 +46,16 @@ _CORRECTION_NOTE = (
 def actor_messages(
     conversation: Conversation, briefing: Briefing, *, feedback: Sequence[str] = ()
 ) -> list[WireMessage]:
-    """The conversation under the domain policy; feedback on this turn's drafts comes last, oldest first, without the drafts."""
+    """The conversation under the domain policy; feedback on drafts comes last, oldest first, without the drafts."""
     messages = [_said("system", briefing.policy), *_as_read_by("actor", conversation)]
     if feedback:
-        listed = "\n".join(f"- {text}" for text in feedback)
-        messages.append(_said("user", _REVIEW_NOTE.format(feedback=listed)))
+        messages.append(review_note(feedback))
     return messages
+
+
+def review_note(feedback: Sequence[str]) -> WireMessage:
+    """What the reviewer said of drafts, oldest first."""
+    return _said("user", _REVIEW_NOTE.format(feedback="\n".join(f"- {text}" for text in feedback)))
 
 
 def user_messages(conversation: Conversation, briefing: Briefing) -> list[WireMessage]:
@@ -60,7 +68,7 @@ def with_correction(messages: list[WireMessage], problem: str) -> list[WireMessa
     return [*messages, _said("user", _CORRECTION_NOTE.format(problem=problem))]
 
 
-def wire_tools(tools: Sequence[ToolSpec]) -> list[WireTool]:
+def _wire_tools(tools: Sequence[ToolSpec]) -> list[WireTool]:
     return [
         {
             "type": "function",
@@ -68,6 +76,22 @@ def wire_tools(tools: Sequence[ToolSpec]) -> list[WireTool]:
         }
         for tool in tools
     ]
+
+
+wire_tools: ByIdentity[Sequence[ToolSpec], list[WireTool]] = ByIdentity(_wire_tools)
+# one list for all requests with these tools, which nobody changes: a codec may know it again
+
+
+def cache_key(instructions: str, conversation: Conversation) -> str:
+    """The same for all requests that begin with these instructions and this first message: siblings of a fork, trunks of a task."""
+    return _cache_key(
+        instructions, conversation[0].text if conversation and isinstance(conversation[0], UserMessage) else ""
+    )
+
+
+@lru_cache(maxsize=4096)
+def _cache_key(*beginning: str) -> str:
+    return digest(*(text.encode("utf-8", "surrogatepass") for text in beginning)).hex()
 
 
 def _as_read_by(side: Side, conversation: Conversation) -> Iterator[WireMessage]:

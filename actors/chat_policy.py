@@ -1,33 +1,18 @@
-"""The actor and the simulated user as chat models. A reply that cannot be used is asked for again, then it is a failure.
-
-An unusable reply is a model's slip at this sampling, not a property of the episode's state, so it never becomes an action:
-a made-up action would be scored as the policy's. Each further ask has its own seed and names what was wrong.
-"""
+"""The actor and the simulated user as chat models."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import Protocol
 
+from actors.chat_asking import Completer, Unusable, ask_until_usable, with_words
 from actors.chat_endpoint import Endpoint
-from actors.chat_messages import actor_messages, user_messages, wire_tools, with_correction
+from actors.chat_messages import actor_messages, cache_key, user_messages, wire_tools
+from actors.chat_reflection import REFLECTION_PROMPT, going_on, reflection, unmet_goals
 from actors.chat_wire import ChatRequest, MalformedCall, Reply
+from actors.paid import UNPAID, paid_before
 from rollouts.episode import Briefing, Conversation, Draft, ToolCall, ToolMessage, Usage
-from rollouts.errors import FailureKind, RolloutError
-from rollouts.seeds import derive_seed
-
-MAX_ASKS = 3
-# for one turn: models that slip once mostly recover at the next ask, and each ask is paid for
-
-
-class Completer(Protocol):
-    """What a chat policy needs of `ChatClient`."""
-
-    @property
-    def endpoint(self) -> Endpoint: ...
-
-    async def complete(self, request: ChatRequest) -> Reply: ...
+from rollouts.errors import FailureKind
 
 
 class ChatActor:
@@ -48,79 +33,88 @@ class ChatActor:
             messages=actor_messages(conversation, briefing, feedback=feedback),
             tools=wire_tools(briefing.tools),
             seed=seed,
+            cache_key=cache_key(briefing.policy, conversation),
         )
-        reply = await _usable(self._client, request, problem_of=_action_problem, kind=FailureKind.REJECTED)
-        return _drafted(reply, conversation, with_calls=True)
+        reply, usage = await ask_until_usable(self._client, request, read=_action, kind=FailureKind.REJECTED)
+        return _drafted(reply, usage, conversation)
+
+
+def never(text: str) -> bool:
+    """No message ends anything."""
+    return False
+
+
+def user_identity(endpoint: Endpoint, *, reflects: bool) -> str:
+    """What decides the user's words: the rows name it by it."""
+    return f"{endpoint.identity}/prompt={REFLECTION_PROMPT}" if reflects else endpoint.identity
 
 
 class ChatUser:
-    """A chat model as the customer. It reads nothing of the actor's tools; it has its own where the briefing gives it any."""
+    """A chat model as the customer. It reads nothing of the actor's tools; it has its own where the briefing gives it any.
 
-    def __init__(self, client: Completer) -> None:
+    A message for which `reflect_before` is true (one that ends the episode) is thought over once: has the customer dealt with
+    everything it came for? If not, it is asked for another message, and that one stands.
+    """
+
+    def __init__(self, client: Completer, *, reflect_before: Callable[[str], bool] = never) -> None:
         self._client = client
+        self._reflect_before = reflect_before
 
     @property
     def identity(self) -> str:
-        return self._client.endpoint.identity
+        return user_identity(self._client.endpoint, reflects=self._reflect_before is not never)
 
     async def act(
         self, conversation: Conversation, briefing: Briefing, *, seed: int, feedback: Sequence[str] = ()
     ) -> Draft:
         """RolloutError(SIMULATOR) when MAX_ASKS replies in a row had no text and no usable call."""
-        tools = wire_tools(briefing.user_tools)
-        request = ChatRequest(messages=user_messages(conversation, briefing), tools=tools, seed=seed)
-        problem_of = _action_problem if tools else _speech_problem
-        return _drafted(
-            await _usable(self._client, request, problem_of=problem_of, kind=FailureKind.SIMULATOR),
-            conversation,
-            with_calls=bool(tools),
+        request = ChatRequest(
+            messages=user_messages(conversation, briefing),
+            tools=wire_tools(briefing.user_tools),
+            seed=seed,
+            cache_key=cache_key(briefing.user_instructions, conversation),
         )
+        reply, usage = await self._answer(request)
+        if not reply.tool_calls and self._reflect_before(reply.text):
+            reply, usage = await self._thought_over(request, reply, usage)
+        return _drafted(reply, usage, conversation)
+
+    async def _answer(self, request: ChatRequest, spent: Usage = UNPAID) -> tuple[Reply, Usage]:
+        read = _action if request.tools else _speech
+        return await ask_until_usable(self._client, request, read=read, kind=FailureKind.SIMULATOR, spent=spent)
+
+    async def _thought_over(self, request: ChatRequest, last: Reply, usage: Usage) -> tuple[Reply, Usage]:
+        """`last`, or what the customer says instead; an answer that cannot be read lets `last` stand."""
+        with paid_before(usage):
+            answer = await self._client.complete(reflection(request, last.text))
+        usage += answer.usage
+        unmet = unmet_goals(answer.text)
+        return await self._answer(going_on(request, last.text, unmet), usage) if unmet else (last, usage)
 
 
-def _drafted(reply: Reply, conversation: Conversation, *, with_calls: bool) -> Draft:
-    calls = [call for call in reply.tool_calls if isinstance(call, ToolCall)] if with_calls else []
+def _drafted(reply: Reply, usage: Usage, conversation: Conversation) -> Draft:
+    calls = [call for call in reply.tool_calls if isinstance(call, ToolCall)]
     return Draft(
         text=reply.text.strip(),
-        tool_calls=_with_own_ids(calls, conversation),
+        tool_calls=with_own_ids(calls, conversation),
         reasoning=reply.reasoning,
-        usage=reply.usage,
+        usage=usage,
     )
 
 
-async def _usable(
-    client: Completer, request: ChatRequest, *, problem_of: Callable[[Reply], str], kind: FailureKind
-) -> Reply:
-    """The first usable reply, with the usage of all replies it took."""
-    usage, problem, asked = Usage(calls=0), "", request
-    for ask in range(MAX_ASKS):
-        if problem:
-            messages = with_correction(request.messages, problem)
-            asked = replace(request, messages=messages, seed=derive_seed(request.seed or 0, "ask", ask))
-        reply = await client.complete(asked)
-        usage += reply.usage
-        problem = problem_of(reply)
-        if not problem:
-            return replace(reply, usage=usage)
-    raise RolloutError(f"the model gave no usable reply in {MAX_ASKS} asks; the last one: {problem}", kind=kind)
-
-
-def _action_problem(reply: Reply) -> str:
-    """Why the reply is no action; "" when it is one. The words go back to the model."""
+def _action(reply: Reply) -> Reply:
     for call in reply.tool_calls:
         if isinstance(call, MalformedCall):
-            return f"the tool call {call.name[:64]!r} is malformed: {call.problem}"
-    return "" if reply.tool_calls else _speech_problem(reply)
+            raise Unusable(f"the tool call {call.name[:64]!r} is malformed: {call.problem}")
+    return reply if reply.tool_calls else with_words(reply)
 
 
-def _speech_problem(reply: Reply) -> str:
-    return "" if reply.text.strip() else _empty(reply)
+def _speech(reply: Reply) -> Reply:
+    """Of somebody without tools: calls are not even looked at."""
+    return replace(with_words(reply), tool_calls=())
 
 
-def _empty(reply: Reply) -> str:
-    return "it was cut off at max_tokens before any text" if reply.finish_reason == "length" else "it was empty"
-
-
-def _with_own_ids(calls: Iterable[ToolCall], conversation: Conversation) -> tuple[ToolCall, ...]:
+def with_own_ids(calls: Iterable[ToolCall], conversation: Conversation) -> tuple[ToolCall, ...]:
     """The calls under ids that no other call of the conversation has: endpoints leave ids out or start again at call_0."""
     speakers = [message for message in conversation if not isinstance(message, ToolMessage)]
     taken = {call.call_id for message in speakers for call in message.tool_calls}

@@ -1,6 +1,7 @@
 """How long to wait before the next attempt: full jitter under an exponential ceiling, never earlier than the endpoint asked.
 
-Source: M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015; RFC 9110, section 10.2.3 (Retry-After).
+Source: M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015; RFC 9110, section 10.2.3 (Retry-After);
+Azure's retry-after-ms, which is the same in milliseconds and more exact.
 """
 
 from __future__ import annotations
@@ -30,14 +31,20 @@ def delay_s(attempt: int, *, retry_after_s: float | None, jitter: random.Random)
 
 def retry_after_s(headers: Mapping[str, str], *, now: float) -> float | None:
     """What the headers ask for, in seconds from `now` (Unix time); None when they ask for nothing that can be read."""
-    value = headers.get("Retry-After")
-    if value is None:
-        return None
+    milliseconds = _amount(headers.get("Retry-After-Ms", ""))
+    if milliseconds is not None:
+        return milliseconds / 1000
+    value = headers.get("Retry-After", "")
+    seconds = _amount(value)
+    return _until(value, now=now) if seconds is None else seconds
+
+
+def _amount(value: str) -> float | None:
     try:
-        seconds = float(value)
+        amount = float(value)
     except ValueError:
-        return _until(value, now=now)
-    return seconds if math.isfinite(seconds) and seconds >= 0 else None
+        return None
+    return amount if math.isfinite(amount) and amount >= 0 else None
 
 
 def _until(date: str, *, now: float) -> float | None:

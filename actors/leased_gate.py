@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from actors.rate_control import DECREASE, Governors, Lease, Limits, Report
@@ -55,8 +55,10 @@ class Bucket:
 class LeasedGate:
     """Implements `actors.chat_gate.Gate` for one endpoint."""
 
-    def __init__(self, limits: Limits, *, clock: Clock) -> None:
+    def __init__(self, limits: Limits, *, clock: Clock, on_first: Callable[[], None] = lambda: None) -> None:
+        """`on_first` is called when the first request comes: on the loop that all others will come on."""
         self._clock = clock
+        self._on_first: Callable[[], None] | None = on_first
         self._slots = limits.in_flight
         self._in_flight = 0
         self._waiters: deque[tuple[asyncio.Future[None], int]] = deque()
@@ -70,6 +72,9 @@ class LeasedGate:
         self._timer: asyncio.TimerHandle | None = None
 
     async def enter(self, *, tokens: int) -> None:
+        if self._on_first is not None:
+            self._on_first()
+            self._on_first = None
         if not self._waiters and self._closed_for_s() == 0:
             self._let_in(tokens)
             return
@@ -165,7 +170,7 @@ class Gates:
     """One worker's gates, by endpoint. Their leases are renewed from the first gate's first use until `close`."""
 
     def __init__(self, limits: Mapping[str, Limits], *, source: LeaseSource, worker: str, clock: Clock) -> None:
-        self._gates = {name: LeasedGate(limit, clock=clock) for name, limit in limits.items()}
+        self._gates = {name: LeasedGate(limit, clock=clock, on_first=self._start) for name, limit in limits.items()}
         self._source = source
         self._worker = worker
         self._renewing: asyncio.Task[None] | None = None
@@ -173,8 +178,7 @@ class Gates:
     def gate(self, name: str) -> LeasedGate:
         return self._gates[name]
 
-    def start(self) -> None:
-        """Begin to renew; needs a running loop. Calling it again does nothing."""
+    def _start(self) -> None:
         if self._renewing is None:
             self._renewing = asyncio.create_task(self._renew())
 

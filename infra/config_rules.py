@@ -117,9 +117,9 @@ _ASKED = ("chat", "react")
 # kinds of a role that do
 _SCRIPTED_CRITIC = "hit_rate false_alarm_rate"
 _JUDGING = "mode threshold"
-_SERVED = "replicas num_gpus tensor_parallel max_model_len on_too_long max_running max_waiting engine_args"
+_SERVED = "python replicas num_gpus tensor_parallel max_model_len on_too_long max_running max_waiting engine_args"
 # of a critic that runs on our own workers
-_ADDRESSED = " ".join(name for name in _CHAT.split() if name not in ("model", "temperature", "max_tokens"))
+_ADDRESSED = " ".join(name for name in _CHAT.split() if name not in ("model", "temperature", "max_tokens", "timeout_s"))
 # of one that somebody else serves
 
 MOOT = (

@@ -197,14 +197,6 @@ class ChatSection(Section):
     )
 
 
-class SpeakerSection(ChatSection):
-    """Someone who speaks in an episode: a scripted stand-in, or a model behind an endpoint."""
-
-    kind: Literal["scripted", "chat"] = Field(
-        default="scripted", description="a stand-in that needs no model, or an endpoint"
-    )
-
-
 class ErrorRates(Section):
     """How often the scripted actor makes each mistake where it could."""
 
@@ -243,7 +235,7 @@ class Difficulty(Section):
         return self
 
 
-class ActorSection(SpeakerSection):
+class ActorSection(ChatSection):
     """Whose actions are valued."""
 
     kind: Literal["scripted", "chat", "react"] = Field(
@@ -257,9 +249,12 @@ class ActorSection(SpeakerSection):
     difficulty: Difficulty = Field(default=Difficulty(), description="scripted: how hard its tasks are")
 
 
-class UserSection(SpeakerSection):
+class UserSection(ChatSection):
     """The simulated customer."""
 
+    kind: Literal["scripted", "chat"] = Field(
+        default="scripted", description="a stand-in that needs no model, or an endpoint"
+    )
     reflect: bool = Field(
         default=False, description="chat: before it ends the conversation, it checks that it asked for everything"
     )
@@ -280,6 +275,10 @@ class CriticSection(ChatSection):
         description="chat, vllm: a verdict with feedback, or the probability that the draft should be approved",
     )
     threshold: Share = Field(default=0.5, description="score: a draft with a lower probability is sent back")
+    python: Annotated[str, Field(max_length=4096)] = Field(
+        default="",
+        description="vllm: interpreter of an environment that has vLLM, on every node; empty: the workers' own",
+    )
     replicas: Count = Field(default=1, description="vllm: engines, each in a Ray actor of its own")
     num_gpus: Annotated[float, Field(ge=0.0, le=64.0)] = Field(
         default=1.0, description="vllm: of one replica; a fraction shares a GPU, 0 is the CPU build"

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import Any, Literal, assert_never
 
+from infra.casting import check_keys
 from infra.config import RunConfig, check_run_id, data_config, default_run_id, differing_keys, effective, parse_config
 from infra.display import Display
-from infra.pipeline import casting, max_items_out, open_environment, open_root, plan, worker_pool
+from infra.pipeline import max_items_out, open_environment, open_root, plan, worker_pool
 from infra.runs import RunStatus, read_status
 from rollouts.budget import Budget
 from rollouts.driver import Observer, drive
@@ -71,7 +72,7 @@ def prepare(config: RunConfig, *, name: str, run_id: str | None = None) -> Prepa
     """
     world = open_environment(config)
     items = plan(config, world)
-    casting(config)
+    check_keys(config)
     # asks for keys now: a missing one is told before anything is written or started
     chosen = check_run_id(run_id or config.run.id or default_run_id(config, name))
     store = open_root(config)

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import difflib
 import logging
-import random
 import time
+import uuid
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from actors.chat_casting import ChatClients, CriticSource, PolicySource, RoleCasting
-from actors.chat_endpoint import Endpoint, Price
-from actors.chat_judge import judge_identity
 from actors.environments.blueprints.task_file import read_tasks
-from actors.environments.registry import environment, own_chat_user, own_stand_ins, scripted_task
+from actors.environments.registry import environment
+from actors.leased_gate import LeaseSource
 from actors.local_pool import LocalPool
-from actors.scripted import CriticRates, Difficulty, ErrorRates, ScriptedCasting
+from infra.casting import casting, critic_settings, endpoint_limits, identities
 from infra.config import RunConfig, config_digest
-from infra.config_sections import ActorSection, ChatSection, SpeakerSection, TasksSection
+from infra.config_sections import TasksSection
 from labeling.labels import LabelRule, label_actions
 from labeling.records import ActionValue, Label
 from labeling.values import action_values
@@ -29,7 +27,7 @@ from rollouts.episode import Task
 from rollouts.errors import UsageError
 from rollouts.plan import make_plan
 from rollouts.play import PlaySettings
-from rollouts.protocols import Casting, Critic, Environment, NoCritic, NoJournal, NoJudge, WorkerPool
+from rollouts.protocols import Critic, Environment, NoJournal, WorkerPool
 from rollouts.receipt import WorkItem
 from rollouts.supervision import Supervision
 from rollouts.tree import Tree
@@ -37,6 +35,9 @@ from rollouts.worker import TreeWorker
 from storage.objects import ObjectStore, open_store
 from storage.rows import RunStamp
 from storage.writer import ParquetSink
+
+if TYPE_CHECKING:
+    from actors.ray_workers.critic_pool import CriticReplicas
 
 TEST_SPLIT = "test"
 
@@ -105,107 +106,20 @@ def plan(config: RunConfig, world: Environment[Any]) -> tuple[WorkItem, ...]:
     )
 
 
-# -- who plays --------------------------------------------------------------------------------------------------------
-
-
-def casting(config: RunConfig) -> RoleCasting:
-    """UsageError when a key's variable is not set."""
-    clients = ChatClients(jitter=random.Random())
-    # back-off only: it must differ between workers, and no row depends on it
-    stand_ins = _stand_ins(config)
-
-    known = scripted_task(config.tasks.environment)
-
-    def scripted_actor() -> PolicySource:
-        return lambda task: stand_ins.cast(known(task)).actor
-
-    def scripted_user() -> PolicySource:
-        return lambda task: stand_ins.cast(known(task)).user
-
-    actor, user = config.actor, config.user
-    return RoleCasting(
-        actor=scripted_actor() if actor.kind == "scripted" else clients.actor(_endpoint(actor, config)),
-        user=scripted_user() if user.kind == "scripted" else _chat_user(config, clients),
-        critic=_critic(config, stand_ins),
-        judge=NoJudge() if config.judge.kind == "none" else clients.judge(_endpoint(config.judge, config)),
-        closing=[clients, stand_ins],
-    )
-
-
-def _chat_user(config: RunConfig, clients: ChatClients) -> PolicySource:
-    endpoint = _endpoint(config.user, config)
-    own = own_chat_user(config.tasks.environment)
-    return own(clients.client(endpoint)) if own else clients.user(endpoint)
-
-
-def _stand_ins(config: RunConfig) -> Casting:
-    actor: ActorSection = config.actor
-    critic = config.critic
-    rates: Critic | CriticRates = (
-        NoCritic()
-        if critic.kind == "none"
-        else CriticRates(hit_rate=critic.hit_rate, false_alarm_rate=critic.false_alarm_rate)
-    )
-    if own := own_stand_ins(config.tasks.environment):
-        return own(critic=rates)
-    return ScriptedCasting(
-        errors=ErrorRates(**actor.errors.model_dump()),
-        difficulty=Difficulty(**actor.difficulty.model_dump()),
-        seed=config.run.seed,
-        critic=rates,
-    )
-
-
-def _critic(config: RunConfig, stand_ins: Casting) -> CriticSource:
-    if config.critic.kind == "none":
-        return lambda task: NoCritic()
-    known = scripted_task(config.tasks.environment)
-    return lambda task: stand_ins.cast(known(task)).critic
-
-
-def user_endpoint(config: RunConfig) -> Endpoint:
-    """Where the simulated user's model answers. UsageError when the user is not a model."""
-    if config.user.kind != "chat":
-        raise UsageError('user.kind must be "chat" for this: set user.base_url and user.model, too')
-    return _endpoint(config.user, config)
-
-
-def _endpoint(chat: ChatSection, config: RunConfig) -> Endpoint:
-    prompt, completion = chat.price_per_million_prompt, chat.price_per_million_completion
-    return Endpoint(
-        base_url=chat.base_url,
-        model=chat.model,
-        api_key_env=chat.api_key_env,
-        temperature=chat.temperature,
-        max_tokens=chat.max_tokens,
-        timeout_s=chat.timeout_s,
-        max_retries=chat.max_retries,
-        max_connections=config.run.max_in_flight,
-        price=None if prompt is None or completion is None else Price(prompt_usd=prompt, completion_usd=completion),
-    )
+# -- how it is played -------------------------------------------------------------------------------------------------
 
 
 def stamp(config: RunConfig, run_id: str, world: Environment[Any]) -> RunStamp:
     """What every row says of its origin."""
+    names = identities(config)
     return RunStamp(
         run_id=run_id,
-        actor=_identity(config.actor, "actor", config),
-        user=_identity(config.user, "user", config),
-        critic="none"
-        if config.critic.kind == "none"
-        else f"scripted:critic/hit={config.critic.hit_rate}/false_alarm={config.critic.false_alarm_rate}",
-        judge="none" if config.judge.kind == "none" else judge_identity(_endpoint(config.judge, config)),
+        actor=names["actor"],
+        user=names["user"],
+        critic=names["critic"],
+        judge=names["judge"],
         provenance=world.provenance,
     )
-
-
-def _identity(speaker: SpeakerSection, role: str, config: RunConfig) -> str:
-    if speaker.kind == "scripted":
-        return f"scripted:{role}"
-    return _endpoint(speaker, config).identity
-
-
-# -- how it is played -------------------------------------------------------------------------------------------------
 
 
 def branching(config: RunConfig) -> BranchingSettings:
@@ -227,6 +141,7 @@ def play_settings(config: RunConfig) -> PlaySettings:
             review="none" if critic.kind == "none" else critic.review,
             max_revisions=critic.max_revisions,
             on_exhausted=critic.on_exhausted,
+            feedback_persists=critic.feedback_persists,
         ),
         turn_limit=config.limits.turns,
         episode_timeout_s=config.limits.episode_timeout_s,
@@ -262,21 +177,33 @@ class EpisodeWorkerRecipe:
     config: RunConfig
     run_id: str
     live_episodes: int
+    leases: LeaseSource | None = None
+    # of the endpoints' governors; None: this is the run's only worker
+    critics: CriticReplicas | None = None
+    # of critic.kind = "vllm"
 
     def build(self) -> TreeWorker[Any]:
         logging.captureWarnings(True)
-        world = open_environment(self.config)
+        config, worker = self.config, uuid.uuid4().hex
+        world, store = open_environment(config), open_root(config)
         return TreeWorker(
             world,
-            casting=casting(self.config),
-            policy=fork_policy(self.config.branching.policy, branching(self.config)),
-            settings=play_settings(self.config),
-            sink=ParquetSink(open_root(self.config), stamp(self.config, self.run_id, world), labelling(self.config)),
+            casting=casting(config, worker=worker, leases=self.leases, served_critic=self._served_critic()),
+            policy=fork_policy(config.branching.policy, branching(config)),
+            settings=play_settings(config),
+            sink=ParquetSink(store, stamp(config, self.run_id, world), labelling(config)),
             clock=time.monotonic,
             live_episodes=self.live_episodes,
             journal=NoJournal(),
-            publish_partial=self.config.limits.on_limit == "publish",
+            publish_partial=config.limits.on_limit == "publish",
         )
+
+    def _served_critic(self) -> Critic | None:
+        if self.critics is None:
+            return None
+        from actors.ray_workers.ray_critic import RayCritic
+
+        return RayCritic(self.critics, max_out=self.live_episodes, timeout_s=self.config.critic.timeout_s)
 
 
 def max_items_out(config: RunConfig) -> int:
@@ -291,14 +218,31 @@ async def worker_pool(config: RunConfig, run_id: str) -> AsyncIterator[WorkerPoo
     recipe = EpisodeWorkerRecipe(
         config=with_absolute_root(config), run_id=run_id, live_episodes=max(1, config.run.max_in_flight // workers)
     )
-    pool: WorkerPool
-    if config.run.pool == "ray":
-        from actors.ray_workers.pool import RayPool
-
-        pool = await RayPool.start(recipe, workers=workers, max_items=max_items_out(config))
-    else:
-        pool = LocalPool(recipe)
-    try:
+    async with AsyncExitStack() as stack:
+        pool: WorkerPool
+        if config.run.pool == "ray":
+            pool = await _ray_pool(config, recipe, stack)
+        else:
+            pool = LocalPool(recipe)
+        stack.push_async_callback(pool.close)
         yield pool
-    finally:
-        await pool.close()
+
+
+async def _ray_pool(config: RunConfig, recipe: EpisodeWorkerRecipe, stack: AsyncExitStack) -> WorkerPool:
+    import ray
+
+    from actors.ray_workers.critic_pool import CriticPool
+    from actors.ray_workers.governor import start_governors
+    from actors.ray_workers.pool import RayPool
+
+    if limits := endpoint_limits(config):
+        leases, governor = start_governors(limits)
+        stack.callback(ray.kill, governor)
+        recipe = replace(recipe, leases=leases)
+    if config.critic.kind == "vllm":
+        critics = await CriticPool.start(
+            critic_settings(config), replicas=config.critic.replicas, python=config.critic.python
+        )
+        stack.push_async_callback(critics.close)
+        recipe = replace(recipe, critics=critics.replicas)
+    return await RayPool.start(recipe, workers=config.run.workers, max_items=max_items_out(config))

@@ -13,8 +13,8 @@ from actors.chat_client import ChatClient
 from actors.chat_endpoint import Endpoint
 from actors.environments.blueprints.make import Made, make_tasks, open_generator
 from actors.environments.blueprints.paraphrase import ChatParaphraser, NoParaphraser, Paraphraser
+from infra.casting import user_endpoint
 from infra.config import load_config
-from infra.pipeline import user_endpoint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,10 +12,15 @@ from collections.abc import Iterable, Mapping
 
 _MISREAD = re.compile("[<\x7f\x85\u2028\u2029\ud800-\udfff]")
 # what JSON leaves as it is and somebody takes for a tag or a line's end, or cannot encode
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=dict).encode
+# made once: json.dumps would make an encoder for every line
 
 
 def quoted_line(record: Mapping[str, object]) -> str:
-    text = json.dumps(record, ensure_ascii=False, separators=(",", ":"), default=dict)
+    text = _encode(record)
+    if text.isascii():
+        return text.replace("<", "\\u003c").replace("\x7f", "\\u007f")
+        # the same in a fraction of the time
     return _MISREAD.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 

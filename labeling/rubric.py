@@ -1,5 +1,8 @@
 """The critic's question as chat messages, and its answer as text: the same text for training and for serving.
 
+A question asks for a verdict in words, or for one letter whose probability is the critic's score. It is put to a critic, or to the
+actor's own model as a reflection on its draft; the rest of the text is the same.
+
 - The system message (instructions, policy, tools) is equal for all drafts of a domain, and the conversation comes before the
   draft: a server with a prefix cache computes each prefix once.
 - Conversation and draft are untrusted. Each message is one line of JSON in which "<" and every line break is escaped, so no text
@@ -11,18 +14,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from string import Template
-from typing import TypeAlias, assert_never
+from typing import Literal, TypeAlias, assert_never
 
+from labeling.by_identity import ByIdentity
 from labeling.quoting import quoted_line, quoted_lines
+from labeling.stated import stated
 from rollouts.episode import (
     Approve,
     AssistantMessage,
     Briefing,
     Draft,
+    JsonValue,
     Message,
     Revise,
     ToolCall,
@@ -37,17 +44,30 @@ from rollouts.protocols import Question
 
 RUBRIC_VERSION = "critic-1"
 # of the templates and of the shape of every line below; a changed prompt is another version
+SCORE_VERSION = "score-1"
+# likewise, of the question that asks for one letter
+REFLECTION_VERSION = "reflection-1"
+# of the words that make a question one about the model's own draft
+
+SCORE_WORDS = ("A", "R")
+# to approve and to ask for a revision: one token each in every common vocabulary
+SCORE_FEEDBACK = "Reconsider this action."
+# of a critic that says nothing but a letter
 
 ChatMessage: TypeAlias = dict[str, str]
 # role and content
+Reviewer: TypeAlias = Literal["critic", "reflection"]
+# somebody else, or the actor's own model
 
 
-def critic_messages(question: Question) -> list[ChatMessage]:
+def critic_messages(question: Question, *, reviewer: Reviewer = "critic") -> list[ChatMessage]:
     """A system and a user message that ask for the verdict on the question's draft."""
-    return [
-        {"role": "system", "content": _system_text(question.briefing)},
-        {"role": "user", "content": _user_text(question)},
-    ]
+    return _messages(question, reviewer, "verdict_answer.txt")
+
+
+def score_messages(question: Question, *, reviewer: Reviewer = "critic") -> list[ChatMessage]:
+    """The same question, to be answered with one of SCORE_WORDS; `score_of` reads the answer's first token."""
+    return _messages(question, reviewer, "score_answer.txt")
 
 
 def render_verdict(verdict: Verdict) -> str:
@@ -68,10 +88,48 @@ def parse_verdict(text: str) -> Verdict | None:
     a broken object may be a quotation). A revision without feedback is no verdict.
     """
     try:
-        stated = [_verdict(found) for found in _objects(text) if "verdict" in found]
+        verdicts = [_verdict(found) for found in stated(text, "{") if "verdict" in found]
     except (ValueError, RecursionError):
         return None
-    return stated[0] if stated and all(verdict == stated[0] for verdict in stated) else None
+    return verdicts[0] if verdicts and all(verdict == verdicts[0] for verdict in verdicts) else None
+
+
+def verdict_schema(*, exact: bool = False) -> dict[str, JsonValue]:
+    """A JSON Schema for the answer to `critic_messages`, as structured output takes one.
+
+    As it is, it keeps to what every strict implementation accepts: one object at the root, every property required, so an approval
+    says `"feedback": null`. `exact` allows precisely what `render_verdict` writes, for servers that take a union (vLLM).
+    """
+    feedback: JsonValue = {"type": "string"}
+    if exact:
+        approval: JsonValue = _object_schema({"verdict": {"type": "string", "enum": ["approve"]}})
+        return {
+            "anyOf": [
+                approval,
+                _object_schema({"verdict": {"type": "string", "enum": ["revise"]}, "feedback": feedback}),
+            ]
+        }
+    verdict: JsonValue = {"type": "string", "enum": ["approve", "revise"]}
+    return _object_schema({"verdict": verdict, "feedback": {"type": ["string", "null"]}})
+
+
+def score_of(first_token: Mapping[str, float], *, least_mass: float = 0.0) -> float | None:
+    """P(approve) from the log-probabilities of the answer's first token, renormalised over SCORE_WORDS; spaces do not matter.
+
+    None when neither word is among the alternatives, or both together have no more than `least_mass` of the probability: the model
+    was then about to say something else.
+    """
+    approve, revise = (
+        sum(math.exp(min(logprob, 0.0)) for token, logprob in first_token.items() if token.strip() == word)
+        for word in SCORE_WORDS
+    )
+    mass = approve + revise
+    return approve / mass if mass > least_mass else None
+
+
+def scored_verdict(score: float, *, threshold: float) -> Verdict:
+    """Approve at `threshold` and above."""
+    return Approve() if score >= threshold else Revise(feedback=SCORE_FEEDBACK)
 
 
 # -- the question -----------------------------------------------------------------------------------------------------
@@ -82,9 +140,24 @@ def _template(name: str) -> Template:
     return Template(files("labeling").joinpath("templates", name).read_text(encoding="utf-8").rstrip("\n"))
 
 
-def _system_text(briefing: Briefing) -> str:
-    tools = quoted_lines(_tool(tool) for tool in briefing.tools)
-    return _template("critic_system.txt").substitute(policy=briefing.policy.strip("\n"), tools=tools)
+def _messages(question: Question, reviewer: Reviewer, answer: str) -> list[ChatMessage]:
+    return [
+        {"role": "system", "content": _system_text(question.briefing, reviewer, answer)},
+        {"role": "user", "content": _user_text(question)},
+    ]
+
+
+def _system_text(briefing: Briefing, reviewer: Reviewer, answer: str) -> str:
+    return _template("critic_system.txt").substitute(
+        role=_template(f"{reviewer}_role.txt").template,
+        answer=_template(answer).template,
+        policy=briefing.policy.strip("\n"),
+        tools=_tools_text(briefing.tools),
+    )
+
+
+_tools_text: ByIdentity[tuple[ToolSpec, ...], str] = ByIdentity(lambda tools: quoted_lines(map(_tool, tools)))
+# takes about a millisecond for a domain's tools, and every question of the domain has them
 
 
 def _tool(tool: ToolSpec) -> dict[str, object]:
@@ -132,24 +205,12 @@ def _json(record: Mapping[str, object]) -> str:
     return json.dumps(record, ensure_ascii=False, separators=(",", ":"), default=dict)
 
 
+def _object_schema(properties: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    required: list[JsonValue] = [*properties]
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+
+
 # -- the answer -------------------------------------------------------------------------------------------------------
-
-
-def _objects(text: str) -> Iterator[dict[str, object]]:
-    """The outermost JSON objects, in order. ValueError for a brace that begins none, RecursionError for a bottomless one."""
-    decoder = json.JSONDecoder(object_pairs_hook=_without_repetition)
-    position = text.find("{")
-    while position >= 0:
-        found, end = decoder.raw_decode(text, position)
-        yield found
-        position = text.find("{", end)
-
-
-def _without_repetition(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    record = dict(pairs)
-    if len(record) < len(pairs):
-        raise ValueError("a name is given twice")
-    return record
 
 
 def _verdict(record: Mapping[str, object]) -> Verdict | None:

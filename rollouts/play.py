@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar, assert_never
 
 from rollouts.budget import Stopped
 from rollouts.episode import (
@@ -22,11 +22,13 @@ from rollouts.episode import (
     Finished,
     Outcome,
     Review,
+    Revise,
     Side,
     Step,
     StopReason,
     Task,
     ToolMessage,
+    Usage,
     UserMessage,
 )
 from rollouts.errors import FailureKind, RolloutError
@@ -36,7 +38,7 @@ from rollouts.ledger import Ledger, Part, Turn
 from rollouts.meter import Meter, SpendCounter
 from rollouts.protocols import Cast, Clock, Environment, Policy
 from rollouts.seeds import derive_seed
-from rollouts.supervision import Accepted, Supervision, propose, step_kind
+from rollouts.supervision import Accepted, Supervision, propose, reminders, step_kind
 
 S = TypeVar("S")
 
@@ -63,6 +65,8 @@ class State(Generic[S]):
     conversation_key: bytes
     step: int
     # index of the step to be taken next
+    lasting: tuple[str, ...] = ()
+    # objections of earlier turns that the actor is still reminded of, oldest first; `conversation_key` covers them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +76,10 @@ class Place:
     path: str
     user_path: str
     # siblings of a fork share it per rollout, so that they meet the same user (paired chance)
+
+
+FirstMove: TypeAlias = Draft | Review | None
+# how a play begins: an action that is given; a critique that the actor is given and revises its draft by; or as the actor likes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,17 +127,24 @@ class Player(Generic[S]):
         """Play from the beginning: the user opens."""
         spending = SpendCounter(self._meter.spending)
         start = State(environment=self.environment.initial(self._task), conversation=(), conversation_key=b"", step=0)
-        return await self._bounded(place, start, spending, opens=True, forced=None)
+        return await self._bounded(place, start, spending, opens=True, first=None)
 
     async def branch(self, place: Place, start: State[S], forced: Draft) -> Played[S]:
         """Play from a fork: the action there is given, everything after it is the actor's."""
-        return await self._bounded(place, start, SpendCounter(self._meter.spending), opens=False, forced=forced)
+        return await self._bounded(place, start, SpendCounter(self._meter.spending), opens=False, first=forced)
+
+    async def revised(self, place: Place, start: State[S], critique: Review) -> Played[S]:
+        """Play from a fork: the actor is given the critique's feedback and its revision takes effect unreviewed.
+
+        Everything after it is played as in a branch.
+        """
+        return await self._bounded(place, start, SpendCounter(self._meter.spending), opens=False, first=critique)
 
     async def _bounded(
-        self, place: Place, start: State[S], spending: SpendCounter, *, opens: bool, forced: Draft | None
+        self, place: Place, start: State[S], spending: SpendCounter, *, opens: bool, first: FirstMove
     ) -> Played[S]:
         began = self._clock()
-        run = _Run(self, place, start, spending, forced)
+        run = _Run(self, place, start, spending, first)
         outcome: Outcome
         try:
             async with asyncio.timeout(self._settings.episode_timeout_s):
@@ -179,11 +194,22 @@ async def _heard(user: Policy, conversation: Conversation, briefing: Briefing, s
     return await user.act(conversation, briefing, seed=seed)
 
 
+def _with_lasting(key: bytes, lasting: tuple[str, ...]) -> bytes:
+    """An actor that is reminded of other things is in another state."""
+    return digest(key, *(text.encode("utf-8", "surrogatepass") for text in lasting)) if lasting else key
+
+
+async def _revised(
+    actor: Policy, conversation: Conversation, briefing: Briefing, feedback: tuple[str, ...], seed: int
+) -> Draft:
+    return await actor.act(conversation, briefing, seed=seed, feedback=feedback)
+
+
 class _Run(Generic[S]):
     """One play under way. LIVE → ended by `to_end` or by an exception; what was played until then stays readable."""
 
     def __init__(
-        self, player: Player[S], place: Place, start: State[S], spending: SpendCounter, forced: Draft | None
+        self, player: Player[S], place: Place, start: State[S], spending: SpendCounter, first: FirstMove
     ) -> None:
         self.opening: Conversation = ()
         self.steps: list[Step] = []
@@ -192,7 +218,7 @@ class _Run(Generic[S]):
         self._place = place
         self._state = start
         self._spending = spending
-        self._forced = forced
+        self._first = first
 
     async def to_end(self, *, opens: bool) -> Finished:
         stop = await self._open() if opens else None
@@ -231,8 +257,8 @@ class _Run(Generic[S]):
 
     async def _step(self) -> StopReason | None:
         state = self._state
-        forced, self._forced = self._forced, None
-        accepted = Accepted(draft=forced, reviews=()) if forced is not None else await self._propose(state)
+        first, self._first = self._first, None
+        accepted = await self._decide(state, first)
         draft = accepted.draft
         said = AssistantMessage(text=draft.text, tool_calls=draft.tool_calls)
         environment = state.environment
@@ -242,14 +268,36 @@ class _Run(Generic[S]):
             added = (said, *results)
         else:
             environment, added, stop = await self._user_turn(state, (said,), part="user")
-        self._record(state, accepted.reviews, draft, added, forced=forced is not None)
+        self._record(state, accepted.reviews, draft, added, forced=first is not None)
         self._state = State(
             environment=environment,
             conversation=state.conversation + added,
-            conversation_key=conversation_key(state.conversation_key, added),
+            conversation_key=_with_lasting(conversation_key(state.conversation_key, added), accepted.lasting),
             step=state.step + 1,
+            lasting=state.lasting + accepted.lasting,
         )
         return stop
+
+    async def _decide(self, state: State[S], first: FirstMove) -> Accepted:
+        match first:
+            case None:
+                return await self._propose(state)
+            case Draft():
+                return Accepted(draft=first, reviews=())
+            case Review():
+                return await self._revise(state, first)
+            case _:
+                assert_never(first)
+
+    async def _revise(self, state: State[S], critique: Review) -> Accepted:
+        assert isinstance(critique.verdict, Revise), "only feedback can be delivered"
+        player, objection = self._player, critique.verdict.feedback
+        told = (*reminders(state.lasting), objection)
+        revise = partial(_revised, player.cast.actor, state.conversation, player.briefing, told)
+        draft = await self._turn().ask("actor", 0, revise)
+        lasting = (objection,) if player.settings.supervision.feedback_persists else ()
+        return Accepted(draft=draft, reviews=(replace(critique, usage=Usage(calls=0)),), lasting=lasting)
+        # the critic was paid for once, at the fork
 
     async def _propose(self, state: State[S]) -> Accepted:
         player = self._player
@@ -259,6 +307,7 @@ class _Run(Generic[S]):
             player.briefing,
             supervision=player.settings.supervision,
             turn=self._turn(),
+            earlier=state.lasting,
         )
 
     def _execute(self, environment: S, draft: Draft, *, side: Side) -> tuple[S, Conversation, StopReason | None]:

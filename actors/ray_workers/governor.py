@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import ray
@@ -23,21 +23,29 @@ class GovernorActor:
         return self._governors.leases(worker, reports, now=time.monotonic())
 
 
-@dataclass(frozen=True, slots=True)
 class SharedGovernors:
-    """`actors.leased_gate.LeaseSource` over the actor. Picklable."""
+    """`actors.leased_gate.LeaseSource` over the actor. Picklable: another process finds the actor by its name."""
 
-    handle: Any
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._handle: Any = None
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (SharedGovernors, (self._name,))
 
     async def leases(self, worker: str, reports: Mapping[str, Report]) -> Mapping[str, Lease]:
         try:
-            leases: Mapping[str, Lease] = await self.handle.leases.remote(worker, reports)
-        except RayError as error:
+            if self._handle is None:
+                self._handle = ray.get_actor(self._name)
+            leases: Mapping[str, Lease] = await self._handle.leases.remote(worker, reports)
+        except (RayError, ValueError) as error:  # ValueError: no actor has the name, its run has ended
             raise ConnectionError(f"the governor of the endpoints does not answer: {type(error).__name__}") from error
         return leases
 
 
-def start_governors(limits: Mapping[str, Limits]) -> SharedGovernors:
-    """Inside a cluster. It lives as long as its handle is held."""
+def start_governors(limits: Mapping[str, Limits]) -> tuple[SharedGovernors, Any]:
+    """Inside a cluster. The actor lives as long as the second value, its handle, is held or until that is killed."""
+    name = f"treeroll-governor-{uuid.uuid4().hex}"
     actor: Any = ray.remote(GovernorActor)
-    return SharedGovernors(actor.options(num_cpus=0, max_restarts=-1, max_task_retries=0).remote(dict(limits)))
+    options = {"name": name, "num_cpus": 0, "max_restarts": -1, "max_task_retries": 0}
+    return SharedGovernors(name), actor.options(**options).remote(dict(limits))

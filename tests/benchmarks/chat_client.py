@@ -1,7 +1,8 @@
 """CPU of this process for one LLM call: `python -m tests.benchmarks.chat_client`.
 
 The server is another process, so its work is not counted. Arms, in turn within each round, and the median of the rounds:
-bare aiohttp with orjson (the floor), the client, and the chat actor (conversation to wire messages, call, reply to draft).
+bare aiohttp with orjson (the floor), the client in each protocol, and the chat actor (conversation to wire messages, call,
+reply to draft).
 The request has the size of a τ² retail turn: 7 kB of policy, 16 tools of 830 bytes, 21 messages; 30 kB in all.
 """
 
@@ -14,6 +15,7 @@ import statistics
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import aiohttp
 import orjson
@@ -21,9 +23,9 @@ from rich.console import Console
 from rich.table import Table
 
 from actors.chat_client import ChatClient
+from actors.chat_codec import codec_of
 from actors.chat_endpoint import Endpoint, Price
 from actors.chat_messages import actor_messages, wire_tools
-from actors.chat_openai import encode
 from actors.chat_policy import ChatActor
 from actors.chat_wire import ChatRequest
 from rollouts.episode import (
@@ -69,21 +71,25 @@ def _conversation() -> Conversation:
 async def _arms(endpoint: Endpoint) -> AsyncIterator[Mapping[str, Call]]:
     conversation, briefing = _conversation(), _briefing()
     request = ChatRequest(messages=actor_messages(conversation, briefing), tools=wire_tools(briefing.tools), seed=1)
-    bare_body = orjson.loads(encode(request, endpoint))
+    codec = codec_of(endpoint)
+    bare_body = orjson.loads(codec.encode(request))
     client = ChatClient(endpoint, jitter=random.Random(0))
+    other = ChatClient(replace(endpoint, protocol="anthropic"), jitter=random.Random(0))
     actor = ChatActor(client)
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=endpoint.max_connections)) as session:
 
         async def bare() -> object:
-            async with session.post(endpoint.completions_url, data=orjson.dumps(bare_body)) as response:
+            async with session.post(codec.url, data=orjson.dumps(bare_body)) as response:
                 return orjson.loads(await response.read())
 
         yield {
             "bare aiohttp + orjson": bare,
             "ChatClient.complete": lambda: client.complete(request),
+            "ChatClient.complete, anthropic": lambda: other.complete(request),
             "ChatActor.act": lambda: actor.act(conversation, briefing, seed=1),
         }
     await client.close()
+    await other.close()
 
 
 async def _cpu_ms(call: Call, *, calls: int, concurrency: int) -> float:

@@ -15,8 +15,9 @@ import time
 from collections import defaultdict
 from dataclasses import dataclass
 
+from infra.casting import casting
 from infra.config import load_config
-from infra.pipeline import branching, casting, open_environment, plan, play_settings
+from infra.pipeline import branching, open_environment, plan, play_settings
 from labeling.labels import LabelRule, label_actions
 from labeling.records import LabelName
 from labeling.values import action_values

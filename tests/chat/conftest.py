@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, TypeAlias
 
 import pytest
 
 from actors.chat_client import ChatClient
+from actors.chat_gate import Gate, NoGate
 from tests.chat.process import RunningServer, running_server
 from tests.chat.samples import endpoint
 
@@ -53,11 +56,20 @@ async def connect(server: RunningServer, sleeper: Sleeper) -> AsyncIterator[Conn
     """`connect(model, **fields of Endpoint)`: a client that sleeps no time between its attempts."""
     clients: list[ChatClient] = []
 
-    def to(name: str, *, now: float = 0.0, **fields: Any) -> ChatClient:
+    def to(
+        name: str,
+        *,
+        now: float = 0.0,
+        gate: Gate = NoGate(),
+        clock: Callable[[], float] = time.monotonic,
+        **fields: Any,
+    ) -> ChatClient:
         fields = {"base_url": server.base_url, "api_key_env": "TEST_CHAT_KEY", **fields}
         client = ChatClient(
             endpoint(model=name, **fields),
             jitter=random.Random(0),
+            gate=gate,
+            clock=clock,
             sleep=sleeper,
             wall_clock=lambda: now,
             environ=ENVIRON,
@@ -68,3 +80,9 @@ async def connect(server: RunningServer, sleeper: Sleeper) -> AsyncIterator[Conn
     yield to
     for client in clients:
         await client.close()
+
+
+@pytest.fixture(params=["openai", "anthropic"])
+def talk(request: pytest.FixtureRequest, connect: ConnectTo) -> ConnectTo:
+    """`connect`, in each of the protocols: for what holds in both."""
+    return partial(connect, protocol=request.param)

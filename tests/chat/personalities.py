@@ -27,6 +27,9 @@ OPENING = "Hi, I need some help with my order, please."
 STOP = "That is all I wanted, thank you. ###STOP###"
 VAGUE = "They all look fine to me."
 
+KEY_HEADERS = ("Authorization", "Api-Key", "X-Api-Key")
+ECHOED_HEADERS = (*KEY_HEADERS, "Content-Type", "Anthropic-Version")
+
 Body: TypeAlias = Mapping[str, Any]
 Handler: TypeAlias = Callable[[web.Request, Body, int], Awaitable[web.StreamResponse]]
 
@@ -106,6 +109,15 @@ async def hang(request: web.Request, body: Body, asked: int) -> web.StreamRespon
     raise AssertionError("nobody sets that event")
 
 
+async def drip(request: web.Request, body: Body, asked: int) -> web.StreamResponse:
+    """The first bytes come at once and more keep coming, but never the end."""
+    response = web.StreamResponse(headers={"Content-Type": "application/json"})
+    await response.prepare(request)
+    while True:
+        await response.write(b" ")
+        await asyncio.sleep(0.01)
+
+
 async def slow(request: web.Request, body: Body, asked: int) -> web.StreamResponse:
     """The first byte comes late, but it comes."""
     await asyncio.sleep(0.1)
@@ -117,13 +129,14 @@ async def slow(request: web.Request, body: Body, asked: int) -> web.StreamRespon
 
 async def echo(request: web.Request, body: Body, asked: int) -> web.StreamResponse:
     """Says what it was sent."""
-    headers = {name: request.headers[name] for name in ("Authorization", "Content-Type") if name in request.headers}
-    return web.json_response(completion(json.dumps({"body": body, "headers": headers})))
+    headers = {name: request.headers[name] for name in ECHOED_HEADERS if name in request.headers}
+    sent = {"body": await request.json(), "headers": headers, "query": dict(request.query)}
+    return web.json_response(completion(json.dumps(sent)))
 
 
 async def wrong_key(request: web.Request, body: Body, asked: int) -> web.StreamResponse:
     """Quotes the key back, as providers do."""
-    given = request.headers.get("Authorization", "nothing")
+    given = next((request.headers[name] for name in KEY_HEADERS if name in request.headers), "nothing")
     return error(
         401, f"Incorrect API key provided: {given}. " + "Find yours in the settings. " * 40, code="invalid_api_key"
     )
@@ -206,6 +219,7 @@ TWO_CALLS = [call("get_order", '{"order_id": "#W1"}', "call_a"), call("get_user"
 
 PERSONALITIES: Mapping[str, Handler] = {
     "text": fixed(completion("Good morning.")),
+    "cut-off-call": fixed(completion(calls=[call("get_order", '{"order_id": "#W"}')], finish="length")),
     "tool": fixed(completion(calls=[call("get_order", '{"order_id": "#W1"}')])),
     "several-tools": fixed(completion(calls=TWO_CALLS)),
     "twin-ids": fixed(completion(calls=[call("get_order", "{}", "call_0"), call("get_user", "{}", "call_0")])),
@@ -235,12 +249,19 @@ PERSONALITIES: Mapping[str, Handler] = {
     "cut": cut,
     "cut-then-text": then_text(cut),
     "hang": hang,
+    "drip": drip,
     "slow": slow,
     "rate-limit": rate_limit,
     "rate-limit-then-text": then_text(rate_limit),
     "rate-limit-seconds": then_text(_status(429, "slow down", headers={"Retry-After": str(RETRY_AFTER_S)})),
     "rate-limit-date": then_text(_status(429, "slow down", headers={"Retry-After": formatdate(DATE_S, usegmt=True)})),
     "rate-limit-for-hours": then_text(_status(429, "slow down", headers={"Retry-After": "86400"})),
+    "rate-limit-milliseconds": then_text(
+        _status(429, "slow down", headers={"Retry-After-Ms": str(RETRY_AFTER_S * 1000)})
+    ),
+    "unavailable-then-text": then_text(_status(503, "no capacity")),
+    "overloaded": _status(529, "Overloaded", code="overloaded_error"),
+    "overloaded-then-text": then_text(_status(529, "Overloaded", code="overloaded_error")),
     "no-quota": _status(429, "You exceeded your current quota", code="insufficient_quota"),
     "storm": storm,
     "storm-then-text": then_text(storm),
@@ -252,6 +273,7 @@ PERSONALITIES: Mapping[str, Handler] = {
         400, "This model's maximum context length is 8192 tokens", code="context_length_exceeded"
     ),
     "filter": _status(400, "The prompt triggered the content policy", code="content_filter"),
+    "no-tools": _status(400, "registry.ollama.ai/library/gemma:latest does not support tools"),
     "wrong-key": wrong_key,
     "forbidden": _status(403, "Your region is not supported"),
     "unknown-model": _status(404, "The model does not exist", code="model_not_found"),

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from actors.chat_endpoint import Endpoint
-from actors.chat_wire import ChatRequest
-from rollouts.episode import AssistantMessage, Briefing, Conversation, ToolCall, ToolMessage, ToolSpec, UserMessage
+from actors.chat_wire import ChatRequest, WireTool
+from rollouts.episode import (
+    AssistantMessage,
+    Briefing,
+    Conversation,
+    ToolCall,
+    ToolMessage,
+    ToolSpec,
+    Usage,
+    UserMessage,
+)
 
 
 def endpoint(base_url: str, model: str, **fields: Any) -> Endpoint:
@@ -24,6 +36,15 @@ def endpoint(base_url: str, model: str, **fields: Any) -> Endpoint:
 
 
 HI = ChatRequest(messages=[{"role": "user", "content": "Hi"}], tools=[])
+SCHEMA: WireTool = {
+    "type": "object",
+    "properties": {
+        "verdict": {"type": "string", "enum": ["approve", "revise"]},
+        "reasons": {"type": "array", "items": {"type": "string"}},
+    },
+    "required": ["verdict", "reasons"],
+    "additionalProperties": False,
+}
 GET_ORDER = ToolSpec(
     name="get_order",
     description="Look an order up.",
@@ -41,3 +62,19 @@ LOOKED_UP: Conversation = (
     AssistantMessage(text="It was shipped."),
     UserMessage(text="When?"),
 )
+
+
+def saying(text: str) -> ChatRequest:
+    return replace(HI, messages=[{"role": "user", "content": text}])
+
+
+def counts_of(usage: Usage) -> Usage:
+    """The usage without its replies, whose times nobody can know beforehand; there is one for each call, and they add up."""
+    replies = usage.replies
+    assert len(replies) == usage.calls
+    assert sum(reply.prompt_tokens for reply in replies) == usage.prompt_tokens
+    assert sum(reply.completion_tokens for reply in replies) == usage.completion_tokens
+    assert sum(reply.cached_tokens for reply in replies) == usage.cached_tokens
+    costs = [reply.cost_usd for reply in replies]
+    assert usage.cost_usd == (None if None in costs else pytest.approx(sum(cost or 0.0 for cost in costs)))
+    return replace(usage, replies=())

@@ -1,6 +1,7 @@
-"""An HTTP server that speaks the chat-completions protocol, well or badly: `python -m tests.chat.server --port 0`.
+"""An HTTP server that speaks both chat protocols, well or badly: `python -m tests.chat.server --port 0`.
 
-Prints the port it listens on as its first line. The model's name chooses the personality (tests.chat.personalities).
+Prints the port it listens on as its first line. The model's name chooses the personality (tests.chat.personalities,
+tests.chat.structured). Chat completions are at "/v1" and at any Azure-style deployment, the Messages protocol at "/v1/messages".
 `GET /requests?model=NAME` tells how often that full name was asked and how many of its requests were open at once.
 """
 
@@ -12,11 +13,15 @@ import os
 import sys
 import threading
 from collections import Counter
+from collections.abc import Mapping
 
 from aiohttp import web
 
-from tests.chat.personalities import PERSONALITIES
+from tests.chat import anthropic_side
+from tests.chat.personalities import PERSONALITIES, Body, Handler
+from tests.chat.structured import STRUCTURED
 
+KNOWN: Mapping[str, Handler] = {**PERSONALITIES, **STRUCTURED}
 MAX_REQUEST_BYTES = 64 * 1024 * 1024
 
 
@@ -30,13 +35,30 @@ class ChatServer:
     def application(self) -> web.Application:
         app = web.Application(client_max_size=MAX_REQUEST_BYTES)
         app.router.add_post("/v1/chat/completions", self._complete)
+        app.router.add_post("/openai/deployments/{name}/chat/completions", self._complete)
+        app.router.add_post("/v1/messages", self._message)
         app.router.add_get("/requests", self._requests)
         return app
 
     async def _complete(self, request: web.Request) -> web.StreamResponse:
-        body = await request.json()
+        return await self._answer(request, await request.json())
+
+    async def _message(self, request: web.Request) -> web.StreamResponse:
+        asked = await request.json()
+        try:
+            body = anthropic_side.common_request(asked, request.headers)
+        except anthropic_side.Refused as refused:
+            refusal = anthropic_side.error(str(refused), None)
+            return web.Response(status=400, body=refusal, content_type="application/json")
+        response = await self._answer(request, body)
+        if isinstance(response, web.Response) and response.content_type == "application/json":
+            assert isinstance(response.body, bytes)
+            response.body = anthropic_side.answer(response.body, asked)
+        return response
+
+    async def _answer(self, request: web.Request, body: Body) -> web.StreamResponse:
         model = body["model"]
-        handler = PERSONALITIES.get(model.partition(":")[0], PERSONALITIES["unknown-model"])
+        handler = KNOWN.get(model.partition(":")[0], KNOWN["unknown-model"])
         self._asked[model] += 1
         self._open[model] += 1
         self._most_open[model] = max(self._most_open[model], self._open[model])

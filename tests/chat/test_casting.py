@@ -7,8 +7,12 @@ from collections.abc import Sequence
 
 import pytest
 
-from actors.chat_casting import ChatCasting, ChatClients, RoleCasting
+from actors.best_of_n import BestOfN
+from actors.chat_casting import ChatCasting, ChatClients, RoleCasting, best_of_n
+from actors.chat_critic import ChatCritic
 from actors.chat_endpoint import Endpoint
+from actors.chat_gate import NoGate
+from actors.chat_react import ReActActor
 from rollouts.episode import Briefing, Conversation, Draft, Task
 from rollouts.errors import UsageError
 from rollouts.protocols import Casting, NoCritic, NoJudge, Policy
@@ -87,6 +91,53 @@ async def test_a_chat_judge_is_the_same_for_every_task_and_shares_its_endpoints_
     await clients.client(where).close()
     with pytest.raises(AssertionError, match="was closed"):
         await judge.judge(["It is so."], (), seed=0)
+
+
+async def test_each_kind_of_chat_player_is_made_over_its_endpoints_one_client(server: RunningServer) -> None:
+    clients = ChatClients(jitter=random.Random(0))
+    where = _endpoint(server, "text")
+    react, critic = clients.actor(where, style="react"), clients.critic(where, mode="score", reviewer="reflection")
+    best = best_of_n(clients.actor(where), critic, n=2)
+    cast = RoleCasting(actor=best, user=clients.user(where), critic=critic, closing=[clients]).cast(TASK)
+    assert isinstance(react(TASK), ReActActor)
+    assert isinstance(cast.actor, BestOfN)
+    assert isinstance(cast.critic, ChatCritic)
+    assert await _says(cast.actor) == "Good morning."
+    await clients.client(where).close()
+    for player in (cast.actor, react(TASK), cast.user):
+        with pytest.raises(AssertionError, match="was closed"):
+            await _says(player)
+
+
+async def test_a_user_can_be_made_to_think_twice_before_it_stops(server: RunningServer) -> None:
+    clients = ChatClients(jitter=random.Random(0))
+    said: list[str] = []
+
+    def stops(text: str) -> bool:
+        said.append(text)
+        return False
+
+    user = clients.user(_endpoint(server, "user"), reflect_before=stops)(TASK)
+    assert [await _says(user)] == said == [OPENING]
+    await clients.close()
+
+
+async def test_each_endpoint_has_the_gate_that_is_made_for_it(server: RunningServer) -> None:
+    entered: list[Endpoint] = []
+
+    class Counting(NoGate):
+        def __init__(self, where: Endpoint) -> None:
+            self._where = where
+
+        async def enter(self, *, tokens: int) -> None:
+            entered.append(self._where)
+
+    clients = ChatClients(jitter=random.Random(0), gate=Counting)
+    text, user = _endpoint(server, "text"), _endpoint(server, "user")
+    for source in (clients.actor(text), clients.actor(text), clients.user(user)):
+        await _says(source(TASK))
+    assert entered == [text, text, user]
+    await clients.close()
 
 
 async def test_closing_a_casting_closes_what_it_was_given(server: RunningServer) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from actors.chat_codec import codec_of
 from actors.chat_endpoint import Price
 from rollouts.errors import UsageError
 from tests.chat.samples import endpoint
@@ -22,7 +23,7 @@ GOOD: dict[str, Any] = {"base_url": "http://127.0.0.1:8000/v1", "model": "m"}
         ("base_url", "", "http:// or https://"),
         ("base_url", "http://", "http:// or https://"),
         ("base_url", "http://host:port/v1", "cannot be read"),
-        ("base_url", "https://host/v1?api-version=1", "without"),
+        ("base_url", "https://host/v1?api-version=1", "goes into api_version"),
         ("base_url", "https://host/v1 ", "http:// or https://"),
         ("model", "", "model must name"),
         ("temperature", -0.1, "between 0 and 2"),
@@ -32,6 +33,8 @@ GOOD: dict[str, Any] = {"base_url": "http://127.0.0.1:8000/v1", "model": "m"}
         ("max_connections", 0, "max_connections must be at least 1"),
         ("timeout_s", 0.0, "above 0"),
         ("connect_timeout_s", float("inf"), "above 0"),
+        ("first_byte_timeout_s", 0.0, "above 0"),
+        ("api_version", "1&key=x", "api_version must be"),
     ],
 )
 def test_a_value_that_no_call_could_work_with_is_refused(field: str, value: object, says: str) -> None:
@@ -54,7 +57,18 @@ def test_a_password_in_the_address_is_refused_and_not_shown() -> None:
 
 @pytest.mark.parametrize("base_url", ["https://host/v1", "https://host/v1/"])
 def test_the_address_may_end_with_a_slash(base_url: str) -> None:
-    assert endpoint(base_url=base_url, model="m").completions_url == "https://host/v1/chat/completions"
+    assert codec_of(endpoint(base_url=base_url, model="m")).url == "https://host/v1/chat/completions"
+
+
+def test_an_api_version_is_part_of_the_address() -> None:
+    azure = endpoint(base_url="https://host/openai/deployments/d", model="m", api_version="2024-10-21")
+    assert codec_of(azure).url == "https://host/openai/deployments/d/chat/completions?api-version=2024-10-21"
+
+
+def test_the_anthropic_protocol_has_a_lower_highest_temperature() -> None:
+    assert endpoint(**GOOD, protocol="anthropic", temperature=1.0).sent_key_header == "x-api-key"
+    with pytest.raises(UsageError, match="between 0 and 1"):
+        endpoint(**GOOD, protocol="anthropic", temperature=1.5)
 
 
 def test_a_description_travels_and_equal_ones_are_one() -> None:
@@ -79,5 +93,6 @@ def test_cached_tokens_cost_like_others_unless_they_have_a_price() -> None:
 
 def test_a_negative_or_meaningless_price_is_refused() -> None:
     for value in (-1.0, float("nan"), float("inf")):
-        with pytest.raises(UsageError, match="dollars for a million"):
-            Price(prompt_usd=1.0, completion_usd=value)
+        for name in ("prompt_usd", "cached_usd", "cache_write_usd"):
+            with pytest.raises(UsageError, match=f"{name} must be dollars for a million"):
+                Price(**{"prompt_usd": 1.0, "completion_usd": 1.0, name: value})

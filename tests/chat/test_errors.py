@@ -5,16 +5,19 @@ from __future__ import annotations
 import logging
 import pickle
 import traceback
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.chat_key import MAX_QUOTE_CHARS, ApiKey
+from actors.chat_messages import wire_tools
 from rollouts.errors import FailureKind, RolloutError, UsageError
 from tests.chat.conftest import ENVIRON, KEY, ConnectTo
 from tests.chat.personalities import PERSONALITIES
-from tests.chat.samples import HI
+from tests.chat.process import RunningServer
+from tests.chat.samples import GET_ORDER, HI
 
 
 async def _error(connect: ConnectTo, personality: str, **fields: object) -> RolloutError:
@@ -32,8 +35,16 @@ async def test_a_server_that_wants_a_key_and_got_none_says_how_to_give_one(conne
     assert "name its environment variable in api_key_env" in str(await _error(connect, "wrong-key", api_key_env=""))
 
 
-async def test_an_unknown_model_is_named(connect: ConnectTo) -> None:
-    assert "no model 'gpt-7-imaginary'" in str(await _error(connect, "gpt-7-imaginary"))
+async def test_an_unknown_model_is_named_with_its_address(connect: ConnectTo, server: RunningServer) -> None:
+    message = str(await _error(connect, "gpt-7-imaginary", base_url=server.base_url))
+    assert f"no model 'gpt-7-imaginary' at {server.base_url}/chat/completions" in message
+
+
+async def test_a_model_without_tools_is_told_which_actor_to_use(connect: ConnectTo) -> None:
+    request = replace(HI, tools=wire_tools([GET_ORDER]))
+    with pytest.raises(RolloutError, match=r'actor\.kind = "react"') as caught:
+        await connect("no-tools").complete(request)
+    assert caught.value.fatal
 
 
 async def test_a_conversation_too_long_says_so(connect: ConnectTo) -> None:
@@ -82,10 +93,10 @@ async def test_an_error_survives_the_way_between_processes(connect: ConnectTo) -
 
 @pytest.mark.parametrize("personality", sorted(PERSONALITIES.keys() - {"echo"}))
 async def test_the_key_is_in_no_message_repr_traceback_or_log(
-    connect: ConnectTo, caplog: pytest.LogCaptureFixture, personality: str
+    talk: ConnectTo, caplog: pytest.LogCaptureFixture, personality: str
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    client = connect(personality, max_retries=0, timeout_s=0.2)
+    client = talk(personality, max_retries=0, timeout_s=0.2)
     told = [repr(client), repr(client.endpoint), repr(vars(client))]
     try:
         told.append(repr(await client.complete(HI)))
@@ -121,6 +132,8 @@ def test_a_quote_never_holds_the_key_and_is_never_long(before: str, after: str) 
     assert quoted.isprintable() or "\n" not in quoted
 
 
-@pytest.mark.parametrize("echoed", ["sk-proj-abc***xyz", "gsk_a1b2c3d4e5", "Bearer whatever-it-is", "bearer x.y.z"])
+@pytest.mark.parametrize(
+    "echoed", ["sk-proj-abc***xyz", "gsk_a1b2c3d4e5", "Bearer whatever-it-is", "bearer x.y.z", "api-key: 0a1b"]
+)
 def test_what_looks_like_a_key_is_not_quoted_either(echoed: str) -> None:
     assert ApiKey("", environ={}).quote(f"bad: {echoed} !") == "bad: [key] !"

@@ -18,7 +18,8 @@ from rollouts.protocols import Judge, Ruling
 from tests.chat.conftest import ConnectTo
 from tests.chat.personalities import VAGUE
 from tests.chat.process import RunningServer
-from tests.chat.samples import LOOKED_UP, endpoint
+from tests.chat.samples import LOOKED_UP, counts_of, endpoint
+from tests.chat.script import Script, times
 
 Name = Callable[[str], str]
 PRICE = Price(prompt_usd=1.0, completion_usd=1.0)
@@ -45,7 +46,8 @@ async def _ruling(judge: Judge, conversation: Conversation = LOOKED_UP) -> Rulin
 async def test_a_ruling_has_one_entry_for_each_assertion_in_order(
     connect: ConnectTo, personality: str, met: tuple[bool, ...]
 ) -> None:
-    assert await _ruling(ChatJudge(connect(personality, price=PRICE))) == Ruling(met=met, usage=ONE_REPLY)
+    ruling = await _ruling(ChatJudge(connect(personality, price=PRICE)))
+    assert (ruling.met, counts_of(ruling.usage)) == (met, ONE_REPLY)
 
 
 async def test_an_unreadable_answer_is_asked_for_again_and_both_replies_are_paid_for(
@@ -53,7 +55,7 @@ async def test_an_unreadable_answer_is_asked_for_again_and_both_replies_are_paid
 ) -> None:
     name = model("judge-vague-then-clear")
     ruling = await _ruling(ChatJudge(connect(name, price=PRICE)))
-    assert ruling == Ruling(met=(True, True, True), usage=ONE_REPLY + ONE_REPLY)
+    assert (ruling.met, counts_of(ruling.usage)) == ((True, True, True), ONE_REPLY + ONE_REPLY)
     assert server.requests(name).asked == 2
 
 
@@ -72,7 +74,7 @@ async def test_an_answer_that_stays_unreadable_is_no_ruling_and_never_a_guess(
     ("personality", "kind", "fatal"),
     [
         ("storm", FailureKind.INFRASTRUCTURE, False),
-        ("context-length", FailureKind.REJECTED, False),
+        ("context-length", FailureKind.CONTEXT_LENGTH, False),
         ("wrong-key", FailureKind.REJECTED, True),
     ],
 )
@@ -82,6 +84,12 @@ async def test_an_endpoint_that_gives_no_answer_is_an_error_of_the_endpoints(
     with pytest.raises(RolloutError) as caught:
         await _ruling(ChatJudge(connect(personality)))
     assert (caught.value.kind, caught.value.fatal) == (kind, fatal)
+
+
+async def test_an_error_at_the_second_ask_carries_what_the_first_used() -> None:
+    with pytest.raises(RolloutError, match="broken") as caught:
+        await _ruling(ChatJudge(Script(VAGUE, RolloutError("broken", kind=FailureKind.INFRASTRUCTURE))))
+    assert caught.value.usage == times(1)
 
 
 ONE, TWO = '{"reason":"r","met":true}', '{"reason":"r","met":false}'

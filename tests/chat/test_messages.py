@@ -8,8 +8,9 @@ from types import MappingProxyType
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.chat_messages import STARTER, actor_messages, user_messages, wire_tools, with_correction
+from actors.chat_messages import STARTER, actor_messages, cache_key, user_messages, wire_tools, with_correction
 from rollouts.episode import AssistantMessage, Conversation, Message, ToolCall, ToolMessage, UserMessage
+from rollouts.supervision import OF_AN_EARLIER_TURN
 from tests.chat.samples import BRIEFING, GET_ORDER, LOOKED_UP
 
 SECRET = st.text(alphabet="0123456789", min_size=12, max_size=12)
@@ -61,6 +62,20 @@ def test_feedback_comes_last_in_order_and_changes_nothing_else() -> None:
     assert note["role"] == "user"
     text = str(note["content"])
     assert text.index("- FIRST {odd} braces") < text.index("- SECOND")
+
+
+def test_an_objection_that_lasts_is_told_apart_from_those_to_this_turns_drafts() -> None:
+    note = str(actor_messages(LOOKED_UP, BRIEFING, feedback=[f"{OF_AN_EARLIER_TURN}FIRST", "SECOND"])[-1]["content"])
+    assert "- Of a draft of an earlier turn: FIRST\n- SECOND\n" in note
+
+
+def test_a_cache_key_is_the_same_for_whatever_follows_the_first_message() -> None:
+    key = cache_key(BRIEFING.policy, LOOKED_UP)
+    assert key == cache_key(BRIEFING.policy, LOOKED_UP[:1]) == cache_key(BRIEFING.policy, (*LOOKED_UP, *LOOKED_UP))
+    others = [cache_key("other", LOOKED_UP), cache_key(BRIEFING.policy, ()), cache_key("\udfff", LOOKED_UP)]
+    assert len({key, *others}) == 4
+    assert key.isascii()
+    assert len(key) <= 64
 
 
 def test_a_correction_is_appended_to_a_copy() -> None:

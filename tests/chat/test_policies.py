@@ -7,15 +7,17 @@ from collections.abc import Callable
 
 import pytest
 
+from actors.chat_asking import MAX_ASKS
 from actors.chat_endpoint import Price
-from actors.chat_policy import MAX_ASKS, ChatActor, ChatUser
+from actors.chat_policy import ChatActor, ChatUser
 from rollouts.episode import AssistantMessage, Conversation, Draft, ToolCall, ToolMessage, Usage, UserMessage
 from rollouts.errors import FailureKind, RolloutError
 from rollouts.protocols import Policy
 from tests.chat.conftest import ConnectTo
 from tests.chat.personalities import GOODBYE, OPENING, STOP
 from tests.chat.process import RunningServer
-from tests.chat.samples import BRIEFING, LOOKED_UP
+from tests.chat.samples import BRIEFING, LOOKED_UP, counts_of
+from tests.chat.script import Script, said, times
 
 Name = Callable[[str], str]
 FREE = Price(prompt_usd=1.0, completion_usd=1.0)
@@ -28,7 +30,9 @@ async def _draft(policy: Policy, conversation: Conversation = LOOKED_UP, *, feed
 async def test_an_actors_draft_has_calls_reasoning_and_usage(connect: ConnectTo) -> None:
     draft = await _draft(ChatActor(connect("several-tools", price=FREE)))
     assert [call.name for call in draft.tool_calls] == ["get_order", "get_user"]
-    assert draft.usage == Usage(prompt_tokens=1000, completion_tokens=10, cached_tokens=600, cost_usd=0.00101)
+    assert counts_of(draft.usage) == Usage(
+        prompt_tokens=1000, completion_tokens=10, cached_tokens=600, cost_usd=0.00101
+    )
     assert (await _draft(ChatActor(connect("reasoning")))).reasoning == "The order exists."
 
 
@@ -54,7 +58,9 @@ async def test_a_malformed_call_is_asked_again_and_both_replies_are_accounted_fo
     name = model("malformed-then-text")
     draft = await _draft(ChatActor(connect(name, price=FREE)))
     assert (draft.text, draft.tool_calls) == ("In words, then.", ())
-    assert draft.usage == Usage(calls=2, prompt_tokens=2000, completion_tokens=20, cached_tokens=1200, cost_usd=0.00202)
+    assert counts_of(draft.usage) == Usage(
+        calls=2, prompt_tokens=2000, completion_tokens=20, cached_tokens=1200, cost_usd=0.00202
+    )
     assert server.requests(name).asked == 2
 
 
@@ -69,6 +75,32 @@ async def test_an_actor_that_never_gives_an_action_is_rejected_after_a_few_asks(
         await _draft(ChatActor(connect(name)))
     assert (caught.value.kind, caught.value.fatal) == (FailureKind.REJECTED, False)
     assert server.requests(name).asked == MAX_ASKS
+    assert caught.value.usage is not None
+    assert len(caught.value.usage.replies) == MAX_ASKS
+
+
+async def test_an_error_carries_what_the_replies_before_it_used() -> None:
+    broken = RolloutError("broken", kind=FailureKind.CONTEXT_LENGTH)
+    with pytest.raises(RolloutError, match="broken") as caught:
+        await _draft(ChatActor(Script("", "", broken)))
+    assert caught.value.usage == times(2)
+
+
+async def test_siblings_of_a_fork_share_a_cache_key_and_other_conversations_have_another() -> None:
+    model = Script(*["Hi."] * 5)
+    siblings = [LOOKED_UP, (*LOOKED_UP, AssistantMessage(text="Soon.")), LOOKED_UP[:1]]
+    for conversation in siblings:
+        await _draft(ChatActor(model), conversation)
+    await _draft(ChatActor(model), (UserMessage(text="Another case."),))
+    await _draft(ChatUser(model))
+    one, two, three, other, user = [asked.cache_key for asked in model.asked]
+    assert one == two == three
+    assert len({one, other, user}) == 3
+
+
+async def test_a_users_calls_of_tools_that_it_does_not_have_are_not_looked_at() -> None:
+    call = ToolCall(call_id="1", name="reboot", arguments={})
+    assert (await _draft(ChatUser(Script(said("Done.", calls=(call,)))))).tool_calls == ()
 
 
 @pytest.mark.parametrize("personality", ["empty", "tool"])

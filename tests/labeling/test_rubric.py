@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labeling.rubric import RUBRIC_VERSION, critic_messages, parse_verdict, render_verdict
+from labeling.rubric import (
+    REFLECTION_VERSION,
+    RUBRIC_VERSION,
+    SCORE_FEEDBACK,
+    SCORE_VERSION,
+    SCORE_WORDS,
+    ChatMessage,
+    critic_messages,
+    parse_verdict,
+    render_verdict,
+    score_messages,
+    score_of,
+    scored_verdict,
+    verdict_schema,
+)
 from rollouts.episode import (
     Approve,
     AssistantMessage,
@@ -139,9 +155,67 @@ def test_a_policy_with_the_marks_of_a_template_stands_as_it_is() -> None:
 def test_the_version_names_the_wording() -> None:
     """A changed prompt is another version: critics trained on the old one are not asked the new one unnoticed."""
     said: tuple[Message, ...] = (UserMessage(text="u"), ToolMessage(call_id="1", name="t", content="c", is_error=True))
-    messages = critic_messages(_question(said, draft=Draft(text="", tool_calls=(CALL,))))
-    wording = digest(*(message["content"].encode() for message in messages)).hex()
-    assert (RUBRIC_VERSION, wording) == ("critic-1", "26b78293976870936413899ab45ee662")
+    question = _question(said, draft=Draft(text="", tool_calls=(CALL,)))
+    assert (RUBRIC_VERSION, _wording(critic_messages(question))) == ("critic-1", "26b78293976870936413899ab45ee662")
+    assert (SCORE_VERSION, _wording(score_messages(question))) == ("score-1", "c3ed79348ecf5de4be5b10dbe651f712")
+    reflection = critic_messages(question, reviewer="reflection")
+    assert (REFLECTION_VERSION, _wording(reflection)) == ("reflection-1", "87bdb5e5c481e1b9ca2f4f23865f019d")
+
+
+def _wording(messages: list[ChatMessage]) -> str:
+    return digest(*(message["content"].encode() for message in messages)).hex()
+
+
+def test_all_wordings_show_the_same_case() -> None:
+    question = _question((UserMessage(text="Refund #W1!"),), draft=Draft(text="", tool_calls=(CALL,)))
+    asked = [
+        ask(question, reviewer=reviewer)
+        for ask in (critic_messages, score_messages)
+        for reviewer in ("critic", "reflection")
+    ]
+    assert len({messages[0]["content"] for messages in asked}) == 4
+    assert len({messages[0]["content"].partition("The conversation and the draft")[2] for messages in asked}) == 1
+    assert len({messages[1]["content"] for messages in asked}) == 1
+
+
+# -- the score --------------------------------------------------------------------------------------------------------
+
+
+@given(st.floats(-30, 0), st.floats(-30, 0), st.sampled_from(["A", " A", "A "]))
+def test_a_score_is_the_probability_of_approval_among_the_two_words(approve: float, revise: float, word: str) -> None:
+    score = score_of({word: approve, "R": revise, "The": -0.1})
+    assert score == pytest.approx(1 / (1 + math.exp(revise - approve)))
+
+
+def test_spellings_of_one_word_count_together() -> None:
+    half = math.log(0.25)
+    assert score_of({"A": half, " A": half, "R": half, " R": half}) == pytest.approx(0.5)
+    assert score_of({"A": math.log(0.9)}) == 1.0
+
+
+@pytest.mark.parametrize(
+    "first_token",
+    [{}, {"The": -0.1}, {"approve": -0.1}, {"A": -math.inf}, {"A": math.nan, "R": -1.0}, {"a": -0.1, "r": -2.0}],
+)
+def test_a_score_is_never_guessed(first_token: dict[str, float]) -> None:
+    assert score_of(first_token) is None
+
+
+def test_an_answer_that_would_hardly_have_been_one_of_the_words_can_be_left_out() -> None:
+    prose = {"The": math.log(0.9), "A": math.log(0.04), "R": math.log(0.01)}
+    assert score_of(prose) == pytest.approx(0.8)
+    assert score_of(prose, least_mass=0.5) is None
+
+
+@given(st.dictionaries(st.sampled_from([*SCORE_WORDS, " A", "x"]), st.floats()))
+def test_whatever_an_endpoint_claims_a_score_is_a_probability_or_none(first_token: dict[str, float]) -> None:
+    score = score_of(first_token)
+    assert score is None or 0.0 <= score <= 1.0
+
+
+def test_the_threshold_itself_approves() -> None:
+    verdicts = [scored_verdict(score, threshold=0.5) for score in (0.0, 0.49, 0.5, 1.0)]
+    assert verdicts == [Revise(feedback=SCORE_FEEDBACK)] * 2 + [Approve()] * 2
 
 
 # -- the answer -------------------------------------------------------------------------------------------------------
@@ -159,6 +233,25 @@ def test_a_verdict_survives_its_text(verdict: Verdict) -> None:
 @given(VERDICTS, st.text(st.characters(exclude_characters="{")), st.text(st.characters(exclude_characters="{")))
 def test_prose_and_fences_around_a_verdict_do_not_change_it(verdict: Verdict, before: str, after: str) -> None:
     assert parse_verdict(f"{before}```json\n{render_verdict(verdict)}\n```{after}") == verdict
+
+
+@given(VERDICTS)
+def test_the_schema_allows_exactly_what_is_rendered(verdict: Verdict) -> None:
+    answer = json.loads(render_verdict(verdict))
+    schema: Any = verdict_schema(exact=True)
+    approval, revision = schema["anyOf"]
+    allowed = approval if verdict == Approve() else revision
+    assert [*answer] == allowed["required"] == [*allowed["properties"]]
+    assert answer["verdict"] in allowed["properties"]["verdict"]["enum"]
+
+
+def test_what_the_portable_schema_makes_a_model_say_is_read() -> None:
+    schema = verdict_schema()
+    assert schema["type"] == "object"
+    assert schema["required"] == ["verdict", "feedback"]
+    assert parse_verdict('{"verdict":"approve","feedback":null}') == Approve()
+    assert parse_verdict('{"verdict":"revise","feedback":"Ask first."}') == Revise(feedback="Ask first.")
+    assert parse_verdict('{"verdict":"revise","feedback":null}') is None
 
 
 def test_a_rendered_verdict_is_one_compact_line() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -167,11 +168,17 @@ async def test_two_workers_share_what_the_endpoint_bears() -> None:
 
 @pytest.mark.ray
 async def test_workers_in_other_processes_lease_from_one_governor(ray_cluster: None) -> None:
+    import ray
+
     from actors.ray_workers.governor import start_governors
 
     limits = {"actor": Limits(in_flight=100)}
-    governors = start_governors(limits)
+    governors, handle = start_governors(limits)
+    governors = pickle.loads(pickle.dumps(governors))  # noqa: S301 - our own
     report = {"actor": Report(in_flight=0, waiting=500, overloaded=0)}
     await governors.leases("a", report)
     shared = await governors.leases("b", report)
     assert shared["actor"].in_flight == 50
+    ray.kill(handle)
+    with pytest.raises(ConnectionError):
+        await governors.leases("a", report)

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from actors.chat_asking import MAX_ASKS
 from actors.chat_endpoint import Endpoint
-from actors.chat_policy import MAX_ASKS
 from actors.chat_wire import ChatRequest, Reply
 from actors.environments.userbench.user import Ask, ChatAnswerer, Prompt, TravelUser
 from actors.scripted_travel import VAGUE, ScriptedAnswerer, request, wishes

@@ -33,7 +33,7 @@ from rollouts.errors import UsageError
 from rollouts.protocols import Casting, Critic, Policy
 
 if TYPE_CHECKING:
-    from actors.chat_policy import Completer
+    from actors.chat_asking import Completer
     from actors.scripted import CriticRates
 
 DOMAINS = {"travel": "one recommendation for each aspect of a trip"}

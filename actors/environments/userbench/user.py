@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal, Protocol, TypeAlias
 
-from actors.chat_messages import with_correction
-from actors.chat_policy import MAX_ASKS, Completer
-from actors.chat_wire import ChatRequest
+from actors.chat_asking import Completer, Unusable, ask_until_usable
+from actors.chat_messages import cache_key
+from actors.chat_wire import ChatRequest, Reply
 from rollouts.episode import (
     AssistantMessage,
     Briefing,
@@ -26,7 +27,6 @@ from rollouts.episode import (
     Usage,
 )
 from rollouts.errors import FailureKind, RolloutError
-from rollouts.seeds import derive_seed
 
 Ask: TypeAlias = Literal["judge_search", "judge_message", "speak"]
 NO_MODEL = Usage(calls=0)
@@ -134,18 +134,17 @@ class ChatAnswerer:
             {"role": "system", "content": prompt.system},
             {"role": "user", "content": prompt.user},
         ]
-        usage, problem, asked = Usage(calls=0), "", messages
-        for ask in range(MAX_ASKS):
-            reply = await self._client.complete(
-                ChatRequest(messages=asked, tools=[], seed=derive_seed(seed, "ask", ask) if ask else seed)
-            )
-            usage += reply.usage
-            problem = _problem(reply.text, WANTED[prompt.ask])
-            if not problem:
-                return Answered(text=reply.text.strip(), usage=usage, reasoning=reply.reasoning)
-            asked = with_correction(messages, problem)
-        text = f"the model gave no usable reply in {MAX_ASKS} asks; the last one: {problem}"
-        raise RolloutError(text, kind=FailureKind.SIMULATOR)
+        request = ChatRequest(messages=messages, tools=[], seed=seed, cache_key=cache_key(prompt.system, ()))
+        read = partial(_read, wanted=WANTED[prompt.ask])
+        (text, reasoning), usage = await ask_until_usable(self._client, request, read=read, kind=FailureKind.SIMULATOR)
+        return Answered(text=text, usage=usage, reasoning=reasoning)
+
+
+def _read(reply: Reply, *, wanted: str) -> tuple[str, str]:
+    """Text and reasoning of a reply with the JSON that was asked for."""
+    if problem := _problem(reply.text, wanted):
+        raise Unusable(problem)
+    return reply.text.strip(), reply.reasoning
 
 
 def _problem(text: str, wanted: str) -> str:
