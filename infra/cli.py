@@ -148,6 +148,23 @@ def _play(config: RunConfig, *, name: str, run_id: str | None) -> int:
 
 
 @_command
+def evaluate(
+    config: Config,
+    set_: Set = None,
+    root: ConfigRoot = None,
+    name: Annotated[
+        str | None,
+        typer.Option("--name", help="Begins the ids of the evaluation and its runs.", show_default=False),
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Play the arms of an [evaluation] on the same tasks and seeds, and compare them. Typed again it goes on."""
+    from infra.evaluate import evaluate as evaluate_arms
+
+    return evaluate_arms(config, overrides=set_ or [], root=root, name=name, as_json=as_json)
+
+
+@_command
 def submit(
     config: Config,
     address: Annotated[str, typer.Option("--address", help="Of the cluster's dashboard, such as http://head:8265.")],

@@ -117,6 +117,8 @@ def _hint(error: ErrorDetails) -> str:
 
 
 def _unknown(key: str, known: Sequence[str]) -> str:
+    if key == "evaluation":
+        return "is played by `treeroll evaluate`; this command takes a configuration without arms"
     if near := _nearest(key, known):
         return f"unknown key; did you mean {near}?"
     section = key.rpartition(".")[0]

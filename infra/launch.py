@@ -10,7 +10,7 @@ import contextlib
 import signal
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from typing import Any, Literal, assert_never
 
@@ -59,19 +59,21 @@ class Ended:
     why: str
     wall_s: float
     exit_code: int
+    asked_to_stop: bool = False
+    # by a signal; what was under way may have been all there was left
 
 
 # -- prepare ----------------------------------------------------------------------------------------------------------
 
 
-def prepare(config: RunConfig, *, name: str, run_id: str | None = None) -> Prepared:
+def prepare(config: RunConfig, *, name: str, run_id: str | None = None, allow_test: bool = False) -> Prepared:
     """Plan the run and write its record, or find it again.
 
     UsageError when the id belongs to a run with another configuration (the differing keys are named), when the tasks are not to be
-    generated from, or when something that the run needs is not installed.
+    generated from (`allow_test`: an evaluation may play a test split), or when something that the run needs is not installed.
     """
     world = open_environment(config)
-    items = plan(config, world)
+    items = plan(config, world, allow_test=allow_test)
     check_keys(config)
     # asks for keys now: a missing one is told before anything is written or started
     chosen = check_run_id(run_id or config.run.id or default_run_id(config, name))
@@ -133,7 +135,7 @@ def play(prepared: Prepared, display: Display) -> Ended:
     began = time.monotonic()
     try:
         with _cluster(prepared.config):
-            stop = asyncio.run(_heeding_signals(prepared, display, began))
+            stop, asked = asyncio.run(_heeding_signals(prepared, display, began))
     except (KeyboardInterrupt, asyncio.CancelledError):
         return Ended(how="interrupted", why="", wall_s=time.monotonic() - began, exit_code=130)
     finally:
@@ -147,7 +149,7 @@ def play(prepared: Prepared, display: Display) -> Ended:
         case Failure(message=message):
             return Ended(how="failed", why=message, wall_s=wall_s, exit_code=1)
         case None:
-            return _ended(prepared, wall_s)
+            return replace(_ended(prepared, wall_s), asked_to_stop=asked)
         case _:
             assert_never(stop)
 
@@ -169,8 +171,11 @@ def _cluster(config: RunConfig) -> contextlib.AbstractContextManager[None]:
     return cluster(workers=config.run.workers)
 
 
-async def _heeding_signals(prepared: Prepared, display: Display, began: float) -> Stop | None:
-    """The first signal asks the run to stop, a second one or the end of the grace period ends it at once."""
+async def _heeding_signals(prepared: Prepared, display: Display, began: float) -> tuple[Stop | None, bool]:
+    """The first signal asks the run to stop, a second one or the end of the grace period ends it at once.
+
+    Why it stopped early, if it did, and whether it was asked to.
+    """
     loop = asyncio.get_running_loop()
     signals: list[asyncio.TimerHandle] = []
     work = asyncio.ensure_future(_drive(prepared, display, began, interrupted=lambda: bool(signals)))
@@ -185,7 +190,7 @@ async def _heeding_signals(prepared: Prepared, display: Display, began: float) -
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, signalled)
     try:
-        return await work
+        return await work, bool(signals)
     finally:
         for timer in signals:
             timer.cancel()

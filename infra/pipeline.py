@@ -57,8 +57,8 @@ def with_absolute_root(config: RunConfig) -> RunConfig:
     return config.model_copy(update={"storage": config.storage.model_copy(update={"root": absolute})})
 
 
-def select_tasks(config: RunConfig, world: Environment[Any]) -> list[Task]:
-    """The tasks to generate from. UsageError for an unknown id, and for a task of the benchmark's test split."""
+def select_tasks(config: RunConfig, world: Environment[Any], *, allow_test: bool = False) -> list[Task]:
+    """The tasks to play. UsageError for an unknown id, and, unless `allow_test`, for a task of the benchmark's test split."""
     wanted = config.tasks
     tasks, origin = _offered_tasks(wanted, world)
     if wanted.ids:
@@ -72,10 +72,12 @@ def select_tasks(config: RunConfig, world: Environment[Any]) -> list[Task]:
         raise UsageError(f"tasks.count = {wanted.count}, but {origin} has {len(tasks)} tasks; set it to 0 for all")
     elif wanted.count:
         tasks = tasks[: wanted.count]
-    if held_out := [task.task_id for task in tasks if task.split == TEST_SPLIT]:
+    held_out = [task.task_id for task in tasks if task.split == TEST_SPLIT]
+    if held_out and not allow_test:
         raise UsageError(
             f"tasks: {origin} holds {len(held_out)} tasks of the benchmark's test split (such as {held_out[0]}); "
-            "data made from them could never be evaluated. Use a training split, or list training tasks in tasks.ids"
+            "data made from them could never be evaluated. Use a training split, or list training tasks in tasks.ids; "
+            "`treeroll evaluate` may play them"
         )
     return tasks
 
@@ -96,9 +98,10 @@ def _offered_tasks(wanted: TasksSection, world: Environment[Any]) -> tuple[list[
     return list(world.tasks(wanted.split)), f"split {wanted.split!r}"
 
 
-def plan(config: RunConfig, world: Environment[Any]) -> tuple[WorkItem, ...]:
+def plan(config: RunConfig, world: Environment[Any], *, allow_test: bool = False) -> tuple[WorkItem, ...]:
+    """One work item for each task. `allow_test`: for an evaluation, which may play a benchmark's test split."""
     return make_plan(
-        select_tasks(config, world),
+        select_tasks(config, world, allow_test=allow_test),
         seed=config.run.seed,
         trunks=config.branching.trunks,
         settings_digest=config_digest(config),

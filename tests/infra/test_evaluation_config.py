@@ -138,7 +138,7 @@ def test_all_problems_are_told_at_once_and_those_of_all_arms_once(tmp_path: Path
 
 
 def test_an_evaluation_that_is_not_there_lists_the_presets() -> None:
-    with pytest.raises(UsageError, match="^there is no configuration file.*evaluate_quickstart"):
+    with pytest.raises(UsageError, match=r"^there is no configuration file.*evaluate_quickstart"):
         load_evaluation("evaluate_quikstart")
 
 
@@ -147,6 +147,18 @@ def test_the_shipped_evaluation_compares_critics_with_the_actor_alone_on_the_tes
     assert [arm.name for arm in found.arms] == ["alone", "fair-critic", "good-critic"]
     assert {arm.config.tasks.split for arm in found.arms} == {"test"}
     assert {arm.config.actor.kind for arm in found.arms} == {"scripted"}
+
+
+def test_the_template_compares_the_papers_arms_and_holds_no_key() -> None:
+    found = load_evaluation("evaluate_tau2_retail")
+    assert {arm.name: arm.config.critic.kind for arm in found.arms} == {
+        "alone": "none",
+        "self-reflection": "self",
+        "critic": "chat",
+        "best-of-4": "chat",
+    }
+    assert {arm.config.actor.api_key_env for arm in found.arms} == {"OPENAI_API_KEY"}
+    assert found.arms[3].config.actor.best_of == 4
 
 
 @given(st.dictionaries(st.sampled_from(["critic.kind", "actor", "limits.turns", "tasks.count", "é", ""]), anything))

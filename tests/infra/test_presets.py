@@ -7,21 +7,29 @@ from pathlib import Path
 import pytest
 
 from infra.config import config_text, effective, load_config, parse_config, preset_names
+from rollouts.errors import UsageError
 from tests.needs import REPOSITORY
 
 PRESETS = REPOSITORY / "infra" / "presets"
+RUNS = [name for name in preset_names() if not name.startswith("evaluate_")]
 
 
 def test_the_presets_are_the_files_of_their_folder() -> None:
-    assert preset_names() == ["quickstart", "smoke", "tau2_airline", "tau2_retail"]
+    ours = ["quickstart", "smoke", "tau2_airline", "tau2_retail"]
+    assert preset_names() == ["evaluate_quickstart", "evaluate_tau2_retail", *ours]
     assert preset_names() == sorted(path.stem for path in PRESETS.iterdir())
 
 
-@pytest.mark.parametrize("name", preset_names())
+@pytest.mark.parametrize("name", RUNS)
 def test_a_preset_loads_by_its_bare_name_and_by_its_path(name: str) -> None:
     config = load_config(name)
     assert config == load_config(PRESETS / f"{name}.toml")
     assert parse_config(effective(config), source=name) == config
+
+
+def test_an_evaluation_is_not_a_run_and_says_who_plays_it() -> None:
+    with pytest.raises(UsageError, match="treeroll evaluate"):
+        load_config("evaluate_quickstart")
 
 
 @pytest.mark.parametrize("name", preset_names())
