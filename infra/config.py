@@ -47,7 +47,7 @@ _HOW_IT_IS_ASKED = (
 )
 _NOT_DATA = (
     *(f"{role}.{key}" for role in _CHAT_ROLES for key in _HOW_IT_IS_ASKED),
-    *("run.pool", "run.workers", "run.max_in_flight", "run.id", "run.item_attempts"),
+    *("run.pool", "run.workers", "run.max_in_flight", "run.id", "run.item_attempts", "run.journal_flush_s"),
     *("storage", "limits.calls", "limits.tokens", "limits.cost_usd", "limits.on_limit"),
 )
 # where and how a run is played, and where it may pause: never what its rows are

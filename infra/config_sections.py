@@ -116,6 +116,10 @@ class RunSection(Section):
         default="",
         description="the run's name below the root; empty: the configuration's name and a digest of what determines its rows",
     )
+    journal_flush_s: Seconds = Field(
+        default=1.0,
+        description="after so long an LLM's reply is safe: no more than that is paid for twice after a kill",
+    )
     item_attempts: Count = Field(default=3, description="how often a task's tree is tried when its worker dies")
 
 

@@ -25,7 +25,9 @@ from rollouts.episode import Failure
 from rollouts.errors import UsageError
 from rollouts.protocols import Environment
 from rollouts.receipt import Progress, Receipt, WorkItem
-from rollouts.scheduler import Interrupted, LimitReached, Scheduler, SchedulerSettings, Stop
+from rollouts.scheduler import Interrupted, LimitReached, Outage, Scheduler, SchedulerSettings, Stop
+from storage.journal_sweep import drop_journal, sweep_journal
+from storage.leases import Lease, hold_lease
 from storage.objects import ObjectStore
 from storage.runs import DomainBriefing, PlannedItem, RunRecord, create_run, list_runs, read_run, record_failure
 
@@ -131,11 +133,17 @@ def _record(config: RunConfig, run_id: str, items: Sequence[WorkItem], world: En
 
 
 def play(prepared: Prepared, display: Display) -> Ended:
-    """Play what is left. Ctrl-C and SIGTERM let the calls under way end (for GRACE_S, or until a second one), then stop."""
+    """Play what is left. Ctrl-C and SIGTERM let the calls under way end (for GRACE_S, or until a second one), then stop.
+
+    UsageError when another process plays the run, or has taken it over from this one.
+    """
     began = time.monotonic()
     try:
-        with _cluster(prepared.config):
-            stop, asked = asyncio.run(_heeding_signals(prepared, display, began))
+        with hold_lease(prepared.store, prepared.run_id) as lease, _cluster(prepared.config):
+            found = replace(prepared, before=read_status(prepared.store, prepared.run_id))
+            # what another process published while we waited for the lease is not played again
+            stop, asked = asyncio.run(_heeding_signals(found, display, began, lease))
+        lease.check()
     except (KeyboardInterrupt, asyncio.CancelledError):
         return Ended(how="interrupted", why="", wall_s=time.monotonic() - began, exit_code=130)
     finally:
@@ -144,6 +152,8 @@ def play(prepared: Prepared, display: Display) -> Ended:
     match stop:
         case LimitReached(limit=limit):
             return Ended(how="stopped", why=f"{limit} reached", wall_s=wall_s, exit_code=3)
+        case Outage(reason=reason):
+            return Ended(how="stopped", why=reason, wall_s=wall_s, exit_code=3)
         case Interrupted():
             return Ended(how="interrupted", why="", wall_s=wall_s, exit_code=130)
         case Failure(message=message):
@@ -171,14 +181,18 @@ def _cluster(config: RunConfig) -> contextlib.AbstractContextManager[None]:
     return cluster(workers=config.run.workers)
 
 
-async def _heeding_signals(prepared: Prepared, display: Display, began: float) -> tuple[Stop | None, bool]:
+async def _heeding_signals(
+    prepared: Prepared, display: Display, began: float, lease: Lease
+) -> tuple[Stop | None, bool]:
     """The first signal asks the run to stop, a second one or the end of the grace period ends it at once.
 
     Why it stopped early, if it did, and whether it was asked to.
     """
     loop = asyncio.get_running_loop()
     signals: list[asyncio.TimerHandle] = []
-    work = asyncio.ensure_future(_drive(prepared, display, began, interrupted=lambda: bool(signals)))
+    work = asyncio.ensure_future(
+        _drive(prepared, display, began, interrupted=lambda: bool(signals) or lease.lost.is_set())
+    )
 
     def signalled() -> None:
         if signals:
@@ -197,18 +211,24 @@ async def _heeding_signals(prepared: Prepared, display: Display, began: float) -
 
 
 async def _drive(prepared: Prepared, display: Display, began: float, *, interrupted: Callable[[], bool]) -> Stop | None:
-    config = prepared.config
+    config, store, run_id = prepared.config, prepared.store, prepared.run_id
+    journaled = sweep_journal(store, run_id, unsettled=[item.item_id for item in prepared.left])
+    items = [replace(item, played_before=item.item_id in journaled.items) for item in prepared.left]
+    paid = replace(prepared.before.progress, spend=prepared.before.progress.spend + journaled.spend)
     settings = SchedulerSettings(max_launched=max_items_out(config), attempts=config.run.item_attempts, losses=LOSSES)
     limits = config.limits
-    async with worker_pool(config, prepared.run_id) as pool:
-        return await drive(
-            Scheduler(prepared.left, settings),
+    async with worker_pool(config, run_id) as pool:
+        stop = await drive(
+            Scheduler(items, settings),
             pool,
             budget=Budget(calls=limits.calls, tokens=limits.tokens, cost_usd=limits.cost_usd),
-            before=prepared.before.progress,
+            before=paid,
             observer=_observer(prepared, display, lambda: time.monotonic() - began),
             interrupted=interrupted,
         )
+    if stop is None and read_status(store, run_id).state == "done":
+        drop_journal(store, run_id)
+    return stop
 
 
 def _observer(prepared: Prepared, display: Display, elapsed: Callable[[], float]) -> Observer:

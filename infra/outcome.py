@@ -12,7 +12,7 @@ from storage.export import ExportReport
 from storage.reader import count_by
 from storage.verify import VerifyReport
 
-_HOW = {"complete": "complete", "failed": "failed", "stopped": "stopped at a limit", "interrupted": "interrupted"}
+_HOW = {"complete": "complete", "failed": "failed", "stopped": "stopped", "interrupted": "interrupted"}
 
 
 def print_outcome(prepared: Prepared, ended: Ended, stream: TextIO) -> None:

@@ -27,11 +27,12 @@ from rollouts.episode import Task
 from rollouts.errors import UsageError
 from rollouts.plan import make_plan
 from rollouts.play import PlaySettings
-from rollouts.protocols import Critic, Environment, NoJournal, WorkerPool
+from rollouts.protocols import Critic, Environment, WorkerPool
 from rollouts.receipt import WorkItem
 from rollouts.supervision import Supervision
 from rollouts.tree import Tree
 from rollouts.worker import TreeWorker
+from storage.journal import JournalSettings, StoredJournal
 from storage.objects import ObjectStore, open_store
 from storage.rows import RunStamp
 from storage.writer import ParquetSink
@@ -197,7 +198,13 @@ class EpisodeWorkerRecipe:
             sink=ParquetSink(store, stamp(config, self.run_id, world), labelling(config)),
             clock=time.monotonic,
             live_episodes=self.live_episodes,
-            journal=NoJournal(),
+            journal=StoredJournal(
+                store,
+                run_id=self.run_id,
+                writer_id=f"w{worker}",
+                clock=time.monotonic,
+                settings=JournalSettings(flush_interval_s=config.run.journal_flush_s),
+            ),
             publish_partial=config.limits.on_limit == "publish",
         )
 

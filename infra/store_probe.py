@@ -1,4 +1,4 @@
-"""Whether a store keeps the one promise that publication rests on: of racing creators of an object exactly one wins.
+"""Whether a root is ours and its store keeps the one promise that publication rests on: of racing creators exactly one wins.
 
 Several servers that speak the S3 protocol ignore the condition of a conditional put, and then every racer "wins" and rows would be
 counted twice. The probe removes every object it made, and every directory.
@@ -16,6 +16,7 @@ from typing import Protocol
 
 from rollouts.errors import DataError, UsageError
 from storage.objects import open_store
+from storage.root import check_root
 
 RACERS = 16
 ROUNDS = 3
@@ -37,6 +38,7 @@ def probe_store(root: str, *, endpoint_url: str = "", rounds: int = ROUNDS) -> s
     try:
         with _nothing_left(root):
             store = open_store(root, endpoint_url=endpoint_url)
+            check_root(store)
             return probe_races(store, prefix=f"doctor-{uuid.uuid4().hex}", rounds=rounds)
     except (DataError, UsageError) as error:
         return str(error)

@@ -189,12 +189,21 @@ class Journal(Protocol):
     def settled(self, item_id: str) -> None:
         """The item's tree is published: its answers are not needed any more."""
 
+    @property
+    def failed(self) -> Exception | None:
+        """Why nothing can be made durable for the time being; None when all is well."""
+
+    async def flush(self) -> None:
+        """Make everything appended durable now. DataError or UsageError when it cannot be done."""
+
     async def close(self) -> None:
-        """Make everything appended durable, and stop."""
+        """Make everything appended durable, and stop. Raises as `flush`."""
 
 
 class NoJournal:
-    """The null journal: remembers nothing. For stand-ins, whose answers cost nothing."""
+    """The null journal: remembers nothing."""
+
+    failed = None
 
     def recall(self, item_id: str) -> Mapping[str, Answer]:
         return {}
@@ -203,6 +212,9 @@ class NoJournal:
         pass
 
     def settled(self, item_id: str) -> None:
+        pass
+
+    async def flush(self) -> None:
         pass
 
     async def close(self) -> None:

@@ -100,6 +100,8 @@ class Paused:
     """The worker is stopping: the item is not finished, and what was paid for is in the journal."""
 
     item_id: str
+    reason: str = ""
+    # why the worker stopped of its own accord; empty: it was told to
 
 
 PoolEvent: TypeAlias = Settled | Failed | Paused | WorkerLost

@@ -32,8 +32,15 @@ class Interrupted:
     """Somebody asked the run to stop."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outage:
+    """A worker could not go on: what it was paid for, or what it played, could not be stored."""
+
+    reason: str
+
+
 Event: TypeAlias = PoolEvent | LimitReached | Interrupted
-Stop: TypeAlias = LimitReached | Interrupted | Failure
+Stop: TypeAlias = LimitReached | Interrupted | Outage | Failure
 # why a run ended before everything was launched
 
 
@@ -133,7 +140,7 @@ class Scheduler:
             return []
         self._launched.remove(event.item_id)
         self._put_in_line(event.item_id)
-        return self._fill()
+        return self._halt(Outage(reason=event.reason)) if event.reason else self._fill()
 
     def _lost(self, event: WorkerLost) -> list[Command]:
         if event.item_id not in self._launched:

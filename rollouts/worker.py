@@ -14,16 +14,21 @@ from typing import Generic, Protocol, TypeVar
 from rollouts.branching import ForkPolicy
 from rollouts.budget import Allowance
 from rollouts.episode import Failure
-from rollouts.errors import DataError, FailureKind, RolloutError
+from rollouts.errors import DataError, FailureKind, RolloutError, UsageError
 from rollouts.explore import explore
 from rollouts.ledger import Ledger
 from rollouts.meter import Meter
 from rollouts.play import Player, PlaySettings
-from rollouts.protocols import Casting, Clock, Environment, Journal, TreeSink
-from rollouts.receipt import Failed, Paused, PoolEvent, Progress, Settled, WorkItem
+from rollouts.protocols import Answer, Casting, Clock, Environment, Journal, TreeSink
+from rollouts.receipt import Failed, Paused, PoolEvent, Progress, Receipt, Settled, WorkerLost, WorkItem
+from rollouts.tree import Tree
 
 S = TypeVar("S")
 _log = logging.getLogger(__name__)
+
+OUTAGE_S = 60.0
+# that a store may be out before a worker stops: longer than a restart of its server, short enough to tell
+FIRST_PAUSE_S = 1.0
 
 
 class Worker(Protocol):
@@ -77,19 +82,27 @@ class TreeWorker(Generic[S]):
         self._allowance = Allowance()
 
     async def run(self, item: WorkItem) -> PoolEvent:
-        """Settled, or Failed with what went wrong; a bug of ours fails this item alone and is logged with its trace."""
+        """What became of the item; a bug of ours fails this item alone and is logged with its trace."""
         try:
-            return await self._run(item)
+            event = await self._run(item)
         except RolloutError as error:
             failure = Failure(kind=error.kind, message=str(error), fatal=error.fatal)
-            return Failed(item_id=item.item_id, failure=failure, retryable=not error.fatal)
-        except DataError as error:
-            failure = Failure(kind=FailureKind.INFRASTRUCTURE, message=str(error))
-            return Failed(item_id=item.item_id, failure=failure, retryable=True)
+            event = Failed(item_id=item.item_id, failure=failure, retryable=not error.fatal)
+        except (DataError, UsageError) as error:
+            event = Paused(item_id=item.item_id, reason=str(error))
         except Exception as error:  # noqa: BLE001 - the shell's boundary: one item's bug must not end the others
             _log.exception("item %s (task %s) hit a bug", item.item_id, item.task.task_id)
             failure = Failure(kind=FailureKind.BUG, message=f"{type(error).__name__}: {error}")
-            return Failed(item_id=item.item_id, failure=failure, retryable=False)
+            event = Failed(item_id=item.item_id, failure=failure, retryable=False)
+        return event if isinstance(event, Settled) else await self._unfinished(event)
+
+    async def _unfinished(self, event: Failed | Paused | WorkerLost) -> PoolEvent:
+        """Whoever plays the item next, perhaps another worker, finds everything that was paid for."""
+        try:
+            await self._journal.flush()
+        except (DataError, UsageError) as error:
+            return Paused(item_id=event.item_id, reason=str(error))
+        return event
 
     async def _run(self, item: WorkItem) -> PoolEvent:
         meter = Meter(self._meter)
@@ -102,14 +115,32 @@ class TreeWorker(Generic[S]):
             settings=self._settings,
             meter=meter,
             clock=self._clock,
-            ledger=Ledger(remembered, append=partial(self._journal.append, item.item_id), allowance=self._allowance),
+            ledger=Ledger(remembered, append=partial(self._append, item.item_id), allowance=self._allowance),
         )
         tree = await explore(item, player, policy=self._policy, meter=meter, slots=self._slots)
         if tree.early_stop and not self._publish_partial:
-            return Paused(item_id=item.item_id)
-        receipt = await asyncio.to_thread(self._sink.write, tree)
+            return Paused(item_id=item.item_id, reason=str(self._journal.failed or ""))
+        receipt = await self._published(tree)
         self._journal.settled(item.item_id)
         return Settled(receipt=receipt)
+
+    def _append(self, item_id: str, place: str, answer: Answer) -> None:
+        self._journal.append(item_id, place, answer)
+        if self._journal.failed is not None:
+            self._allowance.stop()
+            # nothing more is paid for that could not be kept
+
+    async def _published(self, tree: Tree) -> Receipt:
+        """A store that is out for a while is waited for; DataError when it stays out."""
+        pause_s, began = FIRST_PAUSE_S, self._clock()
+        while True:
+            try:
+                return await asyncio.to_thread(self._sink.write, tree)
+            except DataError:
+                if self._clock() - began + pause_s > OUTAGE_S:
+                    raise
+            await asyncio.sleep(pause_s)
+            pause_s *= 2
 
     def progress(self) -> Progress:
         return replace(self._meter.progress(), asking=self._allowance.asking)
@@ -121,5 +152,7 @@ class TreeWorker(Generic[S]):
         self._allowance.stop()
 
     async def close(self) -> None:
-        await self._casting.close()
-        await self._journal.close()
+        try:
+            await self._casting.close()
+        finally:
+            await self._journal.close()

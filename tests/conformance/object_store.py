@@ -8,7 +8,7 @@ from threading import Barrier
 
 import pytest
 
-from storage.objects import MissingObject, ObjectInfo, ObjectStore
+from storage.objects import MissingObject, ObjectStore, TendedStore
 
 RACERS = 16
 ODD_KEYS = ["a/b", "a=b/c%20d", "domain=r%C3%A9tail/x-1.json", "a b/ü+&?#", "x/" + "y" * 200]
@@ -23,7 +23,7 @@ class ObjectStoreSuite:
     def test_an_empty_object_is_an_object(self, store: ObjectStore) -> None:
         store.put("a/empty", b"")
         assert store.get("a/empty") == b""
-        assert list(store.list("a/")) == [ObjectInfo(key="a/empty", size=0)]
+        assert [(info.key, info.size) for info in store.list("a/")] == [("a/empty", 0)]
 
     def test_put_replaces(self, store: ObjectStore) -> None:
         store.put("k", b"a long first value")
@@ -79,6 +79,19 @@ class ObjectStoreSuite:
         store.delete("a/b")
         assert _keys(store, "") == set()
         assert store.put_if_absent("a/b", b"2")
+
+    def test_objects_are_as_old_as_their_last_put(self, store: ObjectStore) -> None:
+        store.put("first", b"1")
+        store.put("second", b"1")
+        times = {info.key: info.modified for info in store.list("")}
+        assert times["first"] <= times["second"]
+        store.put("first", b"2")
+        (renewed,) = (info.modified for info in store.list("first"))
+        assert renewed >= times["second"]
+
+    def test_a_finished_write_is_not_unfinished(self, store: TendedStore) -> None:
+        store.put("tables/a", b"1")
+        assert list(store.unfinished("")) == []
 
     def test_odd_keys_come_back_as_they_went(self, store: ObjectStore) -> None:
         for key in ODD_KEYS:
