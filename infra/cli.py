@@ -1,6 +1,6 @@
 """`treeroll`: the command line. Names, options and exit codes are a contract that scripts rely on.
 
-Exit codes: 0 done; 1 failed; 2 wrong use; 3 stopped at a limit (resumable); 130 interrupted (resumable).
+Exit codes: 0 done; 1 failed; 2 wrong use; 3 stopped, by a limit or a store that is out (resumable); 130 interrupted (resumable).
 """
 
 from __future__ import annotations
@@ -235,13 +235,14 @@ def verify(
     """Check every marker, part, checksum, row and reference of a run, or of all runs of a root; print the content hash."""
     from infra.outcome import print_verification
     from storage.objects import open_store
+    from storage.root import check_root
     from storage.runs import list_runs
     from storage.verify import verify_run
 
-    if target is not None and (target.startswith("s3://") or "/" in target or Path(target).is_dir()):
-        root, target = target, None
+    root, run_id = _meant(target, root)
     store = open_store(root, endpoint_url=endpoint_url)
-    runs = [target] if target is not None else list_runs(store)
+    check_root(store)
+    runs = [run_id] if run_id is not None else list_runs(store)
     if not runs:
         raise UsageError(f"no run at {root}; give the root that `treeroll run` wrote to")
     reports = [verify_run(store, run_id) for run_id in runs]
@@ -274,6 +275,39 @@ def export(
 
 
 @_command
+def compact(
+    target: Annotated[str | None, typer.Argument(metavar="[RUN|ROOT]", show_default=False)] = None,
+    root: Root = DEFAULT_ROOT,
+    endpoint_url: EndpointUrl = "",
+    target_mib: Annotated[int, typer.Option(min=1, help="Size of the files to make.")] = 128,
+) -> int:
+    """Put the small files of a run, or of all runs of a root, into large ones. Safe while a run is being played."""
+    from infra.upkeep import compact_rows, compact_runs
+    from storage.objects import open_store
+
+    root, run_id = _meant(target, root)
+    store = open_store(root, endpoint_url=endpoint_url)
+    _print_rows(compact_rows(compact_runs(store, run_id=run_id, target_mib=target_mib, root=root)))
+    return 0
+
+
+@_command
+def gc(
+    root: Annotated[str, typer.Argument(help="A directory, or s3://bucket/prefix.")] = DEFAULT_ROOT,
+    endpoint_url: EndpointUrl = "",
+    grace_hours: Annotated[float, typer.Option(help="Leave alone what is younger.")] = 24.0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
+) -> int:
+    """Remove files that no run needs: of writers that died, and what a compaction replaced."""
+    from infra.upkeep import collect, garbage_rows
+    from storage.objects import open_store
+
+    found = collect(open_store(root, endpoint_url=endpoint_url), grace_hours=grace_hours, dry_run=dry_run)
+    _print_rows(garbage_rows(found, dry_run=dry_run))
+    return 0
+
+
+@_command
 def doctor(root: ConfigRoot = None, endpoint_url: EndpointUrl = "", as_json: AsJson = False) -> int:
     """What is installed, what would run where, and whether the root keeps its promises."""
     from infra.doctor import doctor as examine
@@ -285,6 +319,13 @@ def doctor(root: ConfigRoot = None, endpoint_url: EndpointUrl = "", as_json: AsJ
     else:
         Console().print(doctor_table(checks))
     return 0 if healthy(checks) else 1
+
+
+def _meant(target: str | None, root: str) -> tuple[str, str | None]:
+    """A root and, where one run is meant, its id: what is a path or a URI is a root."""
+    if target is not None and (target.startswith("s3://") or "/" in target or Path(target).is_dir()):
+        return target, None
+    return root, target
 
 
 def _print_rows(rows: list[tuple[str, str]]) -> None:

@@ -149,9 +149,20 @@ MOOT = (
         switch="branching.policy",
         when=_is("none"),
         keys=(
-            *_keys("branching", "forked_trunks width max_draws rollouts delta"),
-            *_keys("labels", "level approve_level revise_level"),
+            *_keys("branching", " ".join(n for n in BranchingSection.model_fields if n not in ("policy", "trunks"))),
+            *_keys("labels", " ".join(LabelsSection.model_fields)),
         ),
+    ),
+    Moot(
+        switch="branching.policy",
+        when=("every_step", "first_error").__contains__,
+        keys=_keys("branching", "min_rollouts confidence calls_per_label"),
+    ),
+    Moot(switch="critic.kind", when=_is("none"), keys=("branching.critiques", "branching.uplift_rollouts")),
+    Moot(
+        switch="branching.critiques",
+        when=lambda wanted: wanted is False,
+        keys=("branching.uplift_rollouts", "labels.uplift_level"),
     ),
     Moot(switch="run.pool", when=_is("local"), keys=("run.workers",)),
     Moot(switch="storage.root", when=lambda root: not str(root).startswith("s3://"), keys=("storage.endpoint_url",)),
@@ -269,6 +280,18 @@ def _ranges(settings: Mapping[str, Any]) -> Iterator[Problem]:
     if forked > trunks:
         yield Problem(
             key="branching.forked_trunks", text=f"needs at most branching.trunks ({trunks:g}), got {forked:g}"
+        )
+    least = _number(settings, "branching.min_rollouts")
+    if _setting(settings, "branching.policy") in ("bisect", "adaptive") and least > _number(
+        settings, "branching.rollouts"
+    ):
+        yield Problem(
+            key="branching.rollouts", text=f"is the most for one action and needs at least min_rollouts ({least:g})"
+        )
+    calls = _number(settings, "branching.calls_per_tree")
+    if 0 < calls < trunks:
+        yield Problem(
+            key="branching.calls_per_tree", text=f"needs at least a call for each trunk ({trunks:g}), or 0 for no limit"
         )
     draws, width = _number(settings, "branching.max_draws"), _number(settings, "branching.width")
     if 0 < draws < width:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from actors import scripted_errors as stand_ins
-from rollouts.branching import FORK_POLICIES
+from rollouts.branching import FORK_POLICIES, BranchingSettings
 
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Limit = Annotated[int, Field(ge=0, le=2**53 - 1)]
@@ -23,8 +23,10 @@ Seconds = Annotated[float, Field(gt=0.0, le=604_800.0)]
 Price = Annotated[float, Field(ge=0.0)]
 OptionalPrice = Annotated[float | None, Field(ge=0.0)]
 OptionalSeconds = Annotated[float | None, Field(gt=0.0, le=604_800.0)]
+Multiplier = Annotated[float, Field(ge=0.0, le=1000.0)]
 Rate = Annotated[float, Field(ge=0.0, le=1e12)]
 
+_BRANCHING = BranchingSettings(trunks=1, width=1, rollouts=2, max_draws=1, forked_trunks=1, delta=0.5)
 _RATES, _TASKS = stand_ins.ErrorRates(), stand_ins.Difficulty()
 # the stand-ins know their own defaults
 
@@ -338,8 +340,33 @@ class BranchingSection(Section):
     max_draws: Limit = Field(
         default=0, description="drafts drawn to find `width` different actions; 0: twice the width"
     )
-    rollouts: Count = Field(default=4, description="branches played for each action of a fork")
-    delta: Share = Field(default=0.2, description="loss of value that counts")
+    rollouts: Count = Field(
+        default=4, description="branches played for each action of a fork; of bisect and adaptive: the most"
+    )
+    delta: Annotated[float, Field(gt=0.0, lt=1.0)] = Field(default=0.2, description="loss of value that counts")
+    min_rollouts: Count = Field(
+        default=_BRANCHING.min_rollouts, description="bisect, adaptive: the fewest before anything is decided"
+    )
+    confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = Field(
+        default=_BRANCHING.confidence,
+        description="bisect, adaptive: probability at which a comparison counts as decided",
+    )
+    calls_per_label: Annotated[float, Field(gt=0.0, le=1e12)] = Field(
+        default=_BRANCHING.calls_per_label, description="bisect, adaptive: calls that one more right label is worth"
+    )
+    calls_per_tree: Limit = Field(default=0, description="LLM calls of one tree; 0: no limit")
+    branches_per_tree: Limit = Field(default=0, description="branches of one tree; 0: no limit")
+    budget_mixed: Multiplier = Field(
+        default=1.0, description="share of the tree's limits for a task that some trunks solve and some do not"
+    )
+    budget_failed: Multiplier = Field(default=1.0, description="likewise, where every trunk fails")
+    budget_solved: Multiplier = Field(default=1.0, description="likewise, where every trunk succeeds")
+    critiques: bool = Field(
+        default=False, description="whether the critic is asked for its verdict on every action that is tried"
+    )
+    uplift_rollouts: Limit = Field(
+        default=0, description="plays of each critique, delivered and not; 0: what it is worth is not measured"
+    )
 
 
 Level = Annotated[float, Field(gt=0.0, lt=1.0)]
@@ -351,6 +378,9 @@ class LabelsSection(Section):
     level: Level = Field(default=0.9, description="of the intervals in the values table")
     approve_level: Level = Field(default=0.8, description="of the intervals that must exclude a loss of delta")
     revise_level: Level = Field(default=0.95, description="of the intervals that must show a sibling to be better")
+    uplift_level: Level = Field(
+        default=0.9, description="of the intervals that say whether a critique helped or harmed"
+    )
 
 
 class LimitsSection(Section):

@@ -32,7 +32,7 @@ RUNTIME = {
     "aiohttp": "3.11",
     "boto3": "1.36",
     "orjson": "3.10",
-    "polars": "1.20",
+    "polars": "1.30",
     "pyarrow": "18",
     "pydantic": "2.10",
     "ray": "2.40",

@@ -29,7 +29,9 @@ from rollouts.scheduler import Interrupted, LimitReached, Outage, Scheduler, Sch
 from storage.journal_sweep import drop_journal, sweep_journal
 from storage.leases import Lease, hold_lease
 from storage.objects import ObjectStore
+from storage.root import claim_root
 from storage.runs import DomainBriefing, PlannedItem, RunRecord, create_run, list_runs, read_run, record_failure
+from storage.sealing import seal
 
 GRACE_S = 20.0
 # for the calls under way once somebody asks the run to stop: they are paid for; Kubernetes kills 30 s after its SIGTERM
@@ -80,6 +82,7 @@ def prepare(config: RunConfig, *, name: str, run_id: str | None = None, allow_te
     # asks for keys now: a missing one is told before anything is written or started
     chosen = check_run_id(run_id or config.run.id or default_run_id(config, name))
     store = open_root(config)
+    claim_root(store)
     if chosen in list_runs(store):
         _check_same(read_run(store, chosen), config, items)
     else:
@@ -144,6 +147,8 @@ def play(prepared: Prepared, display: Display) -> Ended:
             # what another process published while we waited for the lease is not played again
             stop, asked = asyncio.run(_heeding_signals(found, display, began, lease))
         lease.check()
+        seal(prepared.store, prepared.run_id)
+        # so that the next reader opens one object in place of thousands
     except (KeyboardInterrupt, asyncio.CancelledError):
         return Ended(how="interrupted", why="", wall_s=time.monotonic() - began, exit_code=130)
     finally:

@@ -20,14 +20,15 @@ from actors.local_pool import LocalPool
 from infra.casting import casting, critic_settings, endpoint_limits, identities
 from infra.config import RunConfig, config_digest
 from infra.config_sections import TasksSection
-from labeling.labels import LabelRule, label_actions
-from labeling.records import ActionValue, Label
-from labeling.values import action_values
-from rollouts.branching import BranchingSettings, fork_policy
+from labeling.conclude import conclude
+from labeling.labels import LabelRule
+from labeling.records import Conclusions
+from rollouts.branching import BranchingSettings, ForkPolicy, fork_policy
 from rollouts.episode import Task
 from rollouts.errors import UsageError
 from rollouts.plan import make_plan
 from rollouts.play import PlaySettings
+from rollouts.policies.critiqued import Critiqued
 from rollouts.protocols import Critic, Environment, WorkerPool
 from rollouts.receipt import WorkItem
 from rollouts.supervision import Supervision
@@ -138,7 +139,23 @@ def branching(config: RunConfig) -> BranchingSettings:
         max_draws=chosen.max_draws or 2 * chosen.width,
         forked_trunks=chosen.forked_trunks,
         delta=chosen.delta,
+        min_rollouts=min(chosen.min_rollouts, chosen.rollouts),
+        confidence=chosen.confidence,
+        calls_per_label=chosen.calls_per_label,
+        calls_per_tree=chosen.calls_per_tree,
+        branches_per_tree=chosen.branches_per_tree,
+        budget_mixed=chosen.budget_mixed,
+        budget_failed=chosen.budget_failed,
+        budget_solved=chosen.budget_solved,
     )
+
+
+def chosen_policy(config: RunConfig) -> ForkPolicy:
+    """Where a run's trees are forked, and whether the critic's word on what was tried is asked and measured."""
+    policy = fork_policy(config.branching.policy, branching(config))
+    if not config.branching.critiques:
+        return policy
+    return Critiqued(policy=policy, rollouts=config.branching.uplift_rollouts)
 
 
 def play_settings(config: RunConfig) -> PlaySettings:
@@ -162,16 +179,17 @@ class Labelling:
     level: float
     # of the values' intervals
     rule: LabelRule
+    uplift_level: float
+    # of those that say what a critique was worth
 
-    def __call__(self, tree: Tree) -> tuple[list[ActionValue], list[Label]]:
-        values = action_values(tree, level=self.level)
-        return values, label_actions(values, self.rule)
+    def __call__(self, tree: Tree) -> Conclusions:
+        return conclude(tree, level=self.level, rule=self.rule, uplift_level=self.uplift_level)
 
 
 def labelling(config: RunConfig) -> Labelling:
     levels = config.labels
     rule = LabelRule(delta=config.branching.delta, approve_level=levels.approve_level, revise_level=levels.revise_level)
-    return Labelling(level=levels.level, rule=rule)
+    return Labelling(level=levels.level, rule=rule, uplift_level=levels.uplift_level)
 
 
 # -- where it is played -----------------------------------------------------------------------------------------------
@@ -197,7 +215,7 @@ class EpisodeWorkerRecipe:
         return TreeWorker(
             world,
             casting=casting(config, worker=worker, leases=self.leases, served_critic=self._served_critic()),
-            policy=fork_policy(config.branching.policy, branching(config)),
+            policy=chosen_policy(config),
             settings=play_settings(config),
             sink=ParquetSink(store, stamp(config, self.run_id, world), labelling(config)),
             clock=time.monotonic,

@@ -1,4 +1,4 @@
-"""Looking after a root, in words: what `treeroll compact` and `treeroll gc` do and say. Both may run beside a run that is being played."""
+"""Looking after a root: what `treeroll compact` and `treeroll gc` do and say. Both may run beside a run that is being played."""
 
 from __future__ import annotations
 
@@ -71,8 +71,8 @@ def _compaction(report: CompactionReport) -> str:
     if not report.created:
         return f"{report.parts_before:,} parts, {_size(report.bytes_before)}: nothing to gain"
     return (
-        f"{report.parts_before:,} parts, {_size(report.bytes_before)}, are now {report.parts_after:,}, {_size(report.bytes_after)}; "
-        "`treeroll gc` removes the old ones a day from now"
+        f"{report.parts_before:,} parts, {_size(report.bytes_before)}, are now "
+        f"{report.parts_after:,}, {_size(report.bytes_after)}; `treeroll gc` removes the old ones a day from now"
     )
 
 

@@ -17,8 +17,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from labeling.consensus import NO_VERDICTS, Verdicts, consensus
 from labeling.records import ActionValue, Label, LabelName
 from rollouts.estimates import Interval, difference_interval, jeffreys_interval
 
@@ -35,15 +36,26 @@ class LabelRule:
     # nominal coverage of the intervals that must exclude that a sibling is no better
 
 
-def label_actions(values: Iterable[ActionValue], rule: LabelRule) -> list[Label]:
-    """One label for each value, in the order of the values."""
+def label_actions(values: Iterable[ActionValue], rule: LabelRule, verdicts: Verdicts = NO_VERDICTS) -> list[Label]:
+    """One label for each value, in the order of the values. `verdicts`: the critic's, which never move a label."""
     forks: dict[str, list[ActionValue]] = defaultdict(list)
     for value in values:
         forks[value.fork_path].append(value)
-    return [_label(value, siblings, rule) for siblings in forks.values() for value in siblings]
+    labels = [_label(value, siblings, rule, verdicts) for siblings in forks.values() for value in siblings]
+    errors = first_errors(labels)
+    return [replace(label, first_error=errors.get(label.episode_path)) for label in labels]
 
 
-def _label(value: ActionValue, siblings: Sequence[ActionValue], rule: LabelRule) -> Label:
+def first_errors(labels: Iterable[Label]) -> dict[str, int]:
+    """Episode → its first step whose own action should have been revised. Episodes without one are absent."""
+    errors: dict[str, int] = {}
+    for label in labels:
+        if label.action_index == 0 and label.label == "revise":
+            errors[label.episode_path] = min(label.step, errors.get(label.episode_path, label.step))
+    return errors
+
+
+def _label(value: ActionValue, siblings: Sequence[ActionValue], rule: LabelRule, verdicts: Verdicts) -> Label:
     sure = _gains(value, siblings, level=rule.revise_level)
     rival = max(sure, key=lambda index: (sure[index].lower, -index), default=None)
     label, reason = _decide(value, siblings, sure, rule)
@@ -64,6 +76,7 @@ def _label(value: ActionValue, siblings: Sequence[ActionValue], rule: LabelRule)
         gain_level=rule.revise_level,
         delta=rule.delta,
         labeler=LABELER,
+        consensus=consensus(label, verdicts.get((value.fork_path, value.action_index))),
     )
 
 

@@ -1,193 +1,134 @@
-"""Fork policies: where to fork, how many actions, how many rollouts, when to stop.
+"""The registry of fork policies: where to fork, how many actions, how many rollouts, when to stop.
 
-A policy is pure. It is asked again whenever everything it asked for has been played, sees kinds, counts and returns only
-(never texts, never arrival order), and answers with requests; no requests means the tree is finished. So it can be tested against
-a world whose values are known, and a tree is the same whatever the order of events.
-
-A policy of your own is one class and one line in `FORK_POLICIES`.
+A policy of your own is one class (`rollouts.fork_views.ForkPolicy`) in one file, and one line in `FORK_POLICIES`.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
 
-from rollouts.episode import StepKind
 from rollouts.errors import UsageError
-from rollouts.meter import SOLVED
-from rollouts.tree import step_path
+from rollouts.fork_views import (
+    ActionView,
+    AskCritic,
+    CritiqueView,
+    EpisodeView,
+    ExplainsStops,
+    ForkPolicy,
+    OpenFork,
+    PlayBranch,
+    PlayRevised,
+    PlayTrunk,
+    Request,
+    SamplingStop,
+    StepView,
+    Stops,
+    TreeView,
+)
+from rollouts.policies.adaptive import Adaptive
+from rollouts.policies.bisection import Bisection
+from rollouts.policies.first_error import FirstError
+from rollouts.policies.plain import EveryStep, NoForks
+from rollouts.policies.sampling import Rule
+from rollouts.policies.tree_budget import NO_LIMIT, TreeBudget, WithinBudget
+from rollouts.policies.triage import TaskClass, triage
 
-# -- what a policy sees -----------------------------------------------------------------------------------------------
+__all__ = [
+    "FORK_POLICIES",
+    "ActionView",
+    "AskCritic",
+    "BranchingSettings",
+    "CritiqueView",
+    "EpisodeView",
+    "EveryStep",
+    "ExplainsStops",
+    "ForkPolicy",
+    "NoForks",
+    "OpenFork",
+    "PlayBranch",
+    "PlayRevised",
+    "PlayTrunk",
+    "Request",
+    "SamplingStop",
+    "StepView",
+    "Stops",
+    "TaskClass",
+    "TreeView",
+    "fork_policy",
+    "stop_reasons",
+    "triage",
+]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ActionView:
-    multiplicity: int
-    # how many of the fork's draws gave it
-    launched: int
-    # rollouts played so far: n + failures
-    n: int
-    successes: float
-    # sum of returns
-    failures: int
-    free_n: int = 0
-    free_successes: float = 0.0
-    # of other plays of the tree that took this action in an equal state of their own accord, and cost nothing here
-    score: float | None = None
-    # the critic's probability that it should be approved; None: not asked, or it gave none
-    critique: CritiqueView | None = None
-    # None: the critic was not asked, or it approved
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CritiqueView:
-    """Plays in which the actor was given the critic's feedback on an action, revised it, and went on."""
-
-    launched: int
-    n: int
-    successes: float
-    failures: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepView:
-    kind: StepKind
-    actions: tuple[ActionView, ...]
-    # empty until the step is forked; action 0 is the episode's own
-    draws: int = 0
-    # drafts drawn at the fork, the episode's own included
-    settled_by_next: bool = False
-    # the actor gave the same action at every draw, and its result is a function of the state: V here is V at the next step
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EpisodeView:
-    path: str
-    returned: float | None
-    # None: failed or cut short
-    steps: tuple[StepView, ...]
-    calls: int = 0
-    # LLM calls made for its steps
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TreeView:
-    trunks: tuple[EpisodeView, ...]
-    calls: int = 0
-    # LLM calls of the whole tree so far
-
-
-# -- what it can ask for ----------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlayTrunk:
-    index: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenFork:
-    """Draw drafts from the actor before `step` until `width` different actions are known, the episode's own included."""
-
-    episode_path: str
-    step: int
-    width: int
-    max_draws: int
-    # the episode's own draft included
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlayBranch:
-    fork_path: str
-    action: int
-    rollout: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AskCritic:
-    """Have the critic judge an action of a fork; its answer is then in `ActionView.score` and `.critique`."""
-
-    fork_path: str
-    action: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlayRevised:
-    """From the forked state: give the actor the critic's feedback on `action`, let it revise, and go on."""
-
-    fork_path: str
-    action: int
-    rollout: int
-
-
-Request: TypeAlias = PlayTrunk | OpenFork | PlayBranch
-
-
-class ForkPolicy(Protocol):
-    def requests(self, view: TreeView) -> tuple[Request, ...]: ...
-
-
-# -- the policies -----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NoForks:
-    """Trunks only."""
-
-    trunks: int
-
-    def requests(self, view: TreeView) -> tuple[Request, ...]:
-        return tuple(PlayTrunk(index=index) for index in range(len(view.trunks), self.trunks))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EveryStep:
-    """The plain design: every step of the chosen trunks, every action the same number of rollouts.
-
-    As in Math-Shepherd (arXiv 2312.08935) and VinePPO (arXiv 2410.01679), carried from reasoning steps to actions.
-    """
-
-    trunks: int
-    width: int
-    rollouts: int
-    max_draws: int
-    forked_trunks: int
-    # failing ones first, then by index
-
-    def requests(self, view: TreeView) -> tuple[Request, ...]:
-        if len(view.trunks) < self.trunks:
-            return NoForks(trunks=self.trunks).requests(view)
-        chosen = self._chosen(view)
-        unopened = tuple(
-            OpenFork(episode_path=trunk.path, step=index, width=self.width, max_draws=self.max_draws)
-            for trunk in chosen
-            for index, step in enumerate(trunk.steps)
-            if not step.actions
-        )
-        return unopened or tuple(
-            PlayBranch(fork_path=step_path(trunk.path, index), action=number, rollout=rollout)
-            for trunk in chosen
-            for index, step in enumerate(trunk.steps)
-            for number, action in enumerate(step.actions)
-            for rollout in range(action.launched, self.rollouts)
-        )
-
-    def _chosen(self, view: TreeView) -> list[EpisodeView]:
-        """A failing trunk holds the step that lost the value, so it comes first; one without a return is never forked."""
-        known = [trunk for trunk in view.trunks if trunk.returned is not None]
-        known.sort(key=lambda trunk: (trunk.returned or 0.0) >= SOLVED)
-        return known[: self.forked_trunks]
+REDRAWS = 3
+# where a label hangs on how often the actor does otherwise, eighteen drafts instead of six cost less than one rollout
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BranchingSettings:
+    """UsageError, naming the configuration's key, for a setting that makes no sense."""
+
     trunks: int
     width: int
     rollouts: int
+    # of one action: the number of the plain designs, the most of the sequential ones
     max_draws: int
+    # of one fork; sequential policies draw up to REDRAWS times as many where a label hangs on it
     forked_trunks: int
     delta: float
+    min_rollouts: int = 2
+    confidence: float = 0.95
+    calls_per_label: float = 1000.0
+    calls_per_tree: int = 0
+    branches_per_tree: int = 0
+    # 0: no limit
+    budget_mixed: float = 1.0
+    budget_failed: float = 1.0
+    budget_solved: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in ("trunks", "width", "rollouts", "max_draws", "min_rollouts"):
+            _require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+        for name in ("forked_trunks", "calls_per_tree", "branches_per_tree"):
+            _require(getattr(self, name) >= 0, name, getattr(self, name), "at least 0")
+        for name in ("budget_mixed", "budget_failed", "budget_solved"):
+            _require(0 <= getattr(self, name) < math.inf, name, getattr(self, name), "a multiplier of at least 0")
+        _require(0 < self.delta < 1, "delta", self.delta, "a loss of value strictly between 0 and 1")
+        _require(0.5 < self.confidence < 1, "confidence", self.confidence, "a probability strictly between 0.5 and 1")
+        _require(self.calls_per_label > 0, "calls_per_label", self.calls_per_label, "more than 0")
+        _require(
+            not self.calls_per_tree or self.calls_per_tree >= self.trunks,
+            "calls_per_tree",
+            self.calls_per_tree,
+            f"0 for no limit, or at least a call for each of the {self.trunks} trunks, which come first",
+        )
+
+    @property
+    def rule(self) -> Rule:
+        """Of the sequential policies. UsageError when the cap is under the minimum."""
+        return Rule(
+            delta=self.delta,
+            confidence=self.confidence,
+            min_rollouts=self.min_rollouts,
+            cap=self.rollouts,
+            draws=self.max_draws,
+            max_draws=REDRAWS * self.max_draws,
+            calls_per_label=self.calls_per_label,
+        )
+
+    @property
+    def budget(self) -> TreeBudget:
+        return TreeBudget(
+            calls=self.calls_per_tree or NO_LIMIT,
+            branches=self.branches_per_tree or NO_LIMIT,
+            shares={"mixed": self.budget_mixed, "failed": self.budget_failed, "solved": self.budget_solved},
+        )
+
+
+def _require(holds: bool, name: str, value: float, needed: str) -> None:
+    if not holds:
+        raise UsageError(f"branching.{name} needs {needed}; got {value}")
 
 
 def _every_step(settings: BranchingSettings) -> ForkPolicy:
@@ -200,14 +141,41 @@ def _every_step(settings: BranchingSettings) -> ForkPolicy:
     )
 
 
+def _first_error(settings: BranchingSettings) -> ForkPolicy:
+    return FirstError(
+        trunks=settings.trunks,
+        width=settings.width,
+        rollouts=settings.rollouts,
+        max_draws=settings.max_draws,
+        forked_trunks=settings.forked_trunks,
+    )
+
+
+def _bisect(settings: BranchingSettings) -> ForkPolicy:
+    return Bisection(trunks=settings.trunks, forked_trunks=settings.forked_trunks, rule=settings.rule)
+
+
+def _adaptive(settings: BranchingSettings) -> ForkPolicy:
+    return Adaptive(trunks=settings.trunks, forked_trunks=settings.forked_trunks, rule=settings.rule)
+
+
 FORK_POLICIES: Mapping[str, Callable[[BranchingSettings], ForkPolicy]] = {
     "none": lambda settings: NoForks(trunks=settings.trunks),
     "every_step": _every_step,
+    "first_error": _first_error,
+    "bisect": _bisect,
+    "adaptive": _adaptive,
 }
 
 
 def fork_policy(name: str, settings: BranchingSettings) -> ForkPolicy:
-    """The registered policy. UsageError for a name that is not registered."""
+    """The registered policy, within the tree's budget. UsageError for a name that is not registered."""
     if name not in FORK_POLICIES:
         raise UsageError(f"branching.policy must be one of {', '.join(sorted(FORK_POLICIES))}; got {name!r}")
-    return FORK_POLICIES[name](settings)
+    policy = FORK_POLICIES[name](settings)
+    return WithinBudget(policy=policy, budget=settings.budget) if settings.budget.binds else policy
+
+
+def stop_reasons(policy: ForkPolicy, view: TreeView) -> Stops:
+    """What the policy says of a finished tree; nothing for a policy that does not explain itself."""
+    return policy.stop_reasons(view) if isinstance(policy, ExplainsStops) else {}

@@ -1,35 +1,37 @@
 """Grow one tree: carry out what the fork policy asks for until it asks for nothing more.
 
-Invariants: what is played depends on the policy, the seeds and the settings only, not on the order in which plays end;
-the requests of one round run side by side, at most `slots` episodes at once over all trees of the worker.
+Invariants: what is played depends on the policy, the seeds and the settings only, not on the order in which plays end; nothing is
+played twice, however often it is asked for; the requests of one round run side by side, at most `slots` of them at once over all
+trees of the worker.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
+from dataclasses import replace
 from typing import Generic, TypeVar, assert_never
 
-from rollouts.branching import (
-    ActionView,
-    EpisodeView,
+from rollouts.budget import Stopped
+from rollouts.episode import Draft, Episode, Finished, Review, Spend, StopReason
+from rollouts.errors import RolloutError
+from rollouts.fork_views import (
+    AskCritic,
+    ExplainsStops,
     ForkPolicy,
     OpenFork,
     PlayBranch,
+    PlayRevised,
     PlayTrunk,
     Request,
-    StepView,
-    TreeView,
 )
-from rollouts.episode import Draft, Episode, Failure, Finished, StopReason
-from rollouts.errors import RolloutError
-from rollouts.identity import action_key
-from rollouts.budget import Stopped
+from rollouts.forking import distinct, draw, review
 from rollouts.meter import Meter, SpendCounter
 from rollouts.play import Place, Played, Player, State
 from rollouts.receipt import WorkItem
-from rollouts.supervision import step_kind
-from rollouts.tree import Fork, ForkAction, Tree, branch_path, path_order, step_path, trunk_path
+from rollouts.request_checks import check_round
+from rollouts.tree import Fork, Tree, branch_path, path_order, revised_path, step_path, trunk_path
+from rollouts.tree_views import TreeViews
 
 S = TypeVar("S")
 
@@ -37,11 +39,15 @@ S = TypeVar("S")
 async def explore(
     item: WorkItem, player: Player[S], *, policy: ForkPolicy, meter: Meter, slots: asyncio.Semaphore
 ) -> Tree:
-    """The finished tree. Raises RolloutError when a failure is fatal: every other episode would fail alike."""
+    """The finished tree.
+
+    Raises RolloutError when a failure is fatal (every other episode would fail alike), and UsageError when the policy asks for what
+    cannot be: a fork at a finished state, a branch of an action that nobody drew.
+    """
     grower = _Grower(player, meter, slots)
-    while not grower.cut_short and (requests := policy.requests(grower.view())):
+    while not grower.cut_short and (requests := grower.unserved(policy.requests(grower.views.view()))):
         await grower.serve(requests)
-    return grower.tree(item)
+    return grower.tree(item, policy)
 
 
 class _Grower(Generic[S]):
@@ -49,15 +55,28 @@ class _Grower(Generic[S]):
         self._player = player
         self._meter = meter
         self._slots = slots
+        self._served: set[Request] = set()
         self._episodes: dict[str, Episode] = {}
         self._states: dict[str, tuple[State[S], ...]] = {}
         # of trunks only: nothing else is forked, so nothing else is kept
+        self._drafts: dict[str, list[Draft]] = {}
+        # by fork: all that were drawn there, the forked episode's own first
         self._forks: dict[str, Fork] = {}
+        self._reviews: dict[tuple[str, int], tuple[Review, Spend]] = {}
+        # (fork path, action) → the critic's word, and what it cost
+        self.views = TreeViews()
         self.cut_short = False
         # a play or a fork ended before its end because the worker is stopping
 
+    def unserved(self, requests: Iterable[Request]) -> list[Request]:
+        """What is new of them, each once. UsageError for what cannot be done."""
+        fresh = [request for request in dict.fromkeys(requests) if request not in self._served]
+        check_round(fresh, trunks=self._episodes, forks=self._forks, reviews=self._reviews)
+        self._served.update(fresh)
+        return fresh
+
     async def serve(self, requests: Sequence[Request]) -> None:
-        plays = sum(not isinstance(request, OpenFork) for request in requests)
+        plays = sum(isinstance(request, PlayTrunk | PlayBranch | PlayRevised) for request in requests)
         self._meter.planned(plays)
         try:
             async with asyncio.TaskGroup() as group:
@@ -70,29 +89,45 @@ class _Grower(Generic[S]):
         async with self._slots:
             match request:
                 case PlayTrunk(index=index):
-                    path = trunk_path(index)
-                    await self._play(path, trunk=Place(path=path, user_path=path))
+                    await self._trunk(trunk_path(index))
                 case PlayBranch():
                     await self._branch(request)
+                case PlayRevised():
+                    await self._revised(request)
                 case OpenFork():
                     await self._open_fork(request)
+                case AskCritic():
+                    await self._ask_critic(request)
                 case _:
                     assert_never(request)
 
-    async def _play(self, path: str, *, trunk: Place) -> None:
-        played = await self._counted(self._player.trunk(trunk))
+    # -- plays --------------------------------------------------------------------------------------------------------
+
+    async def _trunk(self, path: str) -> None:
+        played = await self._counted(self._player.trunk(Place(path=path, user_path=path)))
         self._states[path] = played.states
-        self._settle(played)
+        if self._settle(played.episode):
+            self.views.trunk(played.episode)
 
     async def _branch(self, request: PlayBranch) -> None:
         fork = self._forks[request.fork_path]
-        place = Place(
-            path=branch_path(request.fork_path, request.action, request.rollout),
-            user_path=f"{request.fork_path}.r{request.rollout}",
-        )
-        state = self._states[fork.episode_path][fork.step]
+        place = self._place(request, branch_path(request.fork_path, request.action, request.rollout))
         draft = fork.actions[request.action].draft
-        self._settle(await self._counted(self._player.branch(place, state, draft)))
+        await self._from_fork(self._player.branch(place, self._state(fork.path), draft))
+
+    async def _revised(self, request: PlayRevised) -> None:
+        place = self._place(request, revised_path(request.fork_path, request.action, request.rollout))
+        critique, _ = self._reviews[request.fork_path, request.action]
+        await self._from_fork(self._player.revised(place, self._state(request.fork_path), critique))
+
+    def _place(self, request: PlayBranch | PlayRevised, path: str) -> Place:
+        """Plays of one rollout of a fork meet the same user, whichever action or critique they begin with."""
+        return Place(path=path, user_path=f"{request.fork_path}.r{request.rollout}")
+
+    async def _from_fork(self, play: Awaitable[Played[S]]) -> None:
+        played = await self._counted(play)
+        if self._settle(played.episode):
+            self.views.branch(played.episode)
 
     async def _counted(self, play: Awaitable[Played[S]]) -> Played[S]:
         self._meter.started()
@@ -103,115 +138,83 @@ class _Grower(Generic[S]):
         finally:
             self._meter.left()
 
-    def _settle(self, played: Played[S]) -> None:
-        episode = played.episode
+    def _settle(self, episode: Episode) -> bool:
+        """Whether there is anything to record."""
         if isinstance(episode.outcome, Finished) and episode.outcome.stop is StopReason.BUDGET:
             self.cut_short = True
             if not episode.spend.calls:
-                return
+                return False
                 # it never began
         self._episodes[episode.path] = episode
         self._meter.ended(episode.outcome, steps=len(episode.steps))
+        return True
+
+    # -- forks --------------------------------------------------------------------------------------------------------
 
     async def _open_fork(self, request: OpenFork) -> None:
+        """A fork that is open is drawn at again: known actions keep their indices."""
         path = step_path(request.episode_path, request.step)
         own = self._episodes[request.episode_path].steps[request.step]
         spending = SpendCounter(self._meter.spending)
+        known = self._forks.get(path)
+        state = self._states[request.episode_path][request.step]
         try:
-            drafts = [own.action, *await self._draw(request, path, own.action_key, spending)]
+            drafts = await draw(self._player, state, request, self._drafts.get(path, [own.action]), spending)
         except Stopped:
             self.cut_short = True
             return
-        keys = [action_key(draft) for draft in drafts]
-        first = dict(zip(reversed(keys), reversed(drafts), strict=True))
-        actions = tuple(
-            ForkAction(
-                index=index,
-                draft=first[key],
-                action_key=key,
-                kind=step_kind(first[key], self._player.briefing),
-                multiplicity=keys.count(key),
-            )
-            for index, key in enumerate(dict.fromkeys(keys))
-        )
+        spend = spending.spend()
+        self._drafts[path] = drafts
         self._forks[path] = Fork(
             path=path,
             episode_path=request.episode_path,
             step=request.step,
             state_key=own.state_key,
-            actions=actions,
+            actions=distinct(drafts, self._player.briefing),
             draws=len(drafts),
-            spend=spending.spend(),
+            spend=known.spend + spend if known else spend,
         )
-        self._meter.forked()
+        self.views.fork(self._forks[path], calls=spend.calls)
+        if known is None:
+            self._meter.forked()
 
-    async def _draw(self, request: OpenFork, path: str, own_key: bytes, spending: SpendCounter) -> list[Draft]:
-        """Drafts of the actor in the forked state; fewer when the endpoint fails, since a fork with fewer draws is still valid."""
-        player = self._player
-        state = self._states[request.episode_path][request.step]
-        drafts: list[Draft] = []
-        known = {own_key}
-        turn = player.turn(Place(path=path, user_path=path), request.step, spending)
+    async def _ask_critic(self, request: AskCritic) -> None:
+        path, action = request.fork_path, self._forks[request.fork_path].actions[request.action]
+        spending = SpendCounter(self._meter.spending)
+        try:
+            said = await review(self._player, self._state(path), path, action, spending)
+        except Stopped:
+            self.cut_short = True
+            return
+        self._reviews[path, action.index] = said, spending.spend()
+        self.views.reviewed(path, action.index, said, calls=spending.spend().calls)
 
-        async def draw(seed: int) -> Draft:
-            return await player.cast.actor.act(state.conversation, player.briefing, seed=seed)
+    def _state(self, fork_path: str) -> State[S]:
+        fork = self._forks[fork_path]
+        return self._states[fork.episode_path][fork.step]
 
-        while len(known) < request.width and len(drafts) + 1 < request.max_draws:
-            try:
-                draft = await turn.ask("draw", len(drafts) + 1, draw)
-            except RolloutError as error:
-                if error.fatal:
-                    raise
-                break
-            drafts.append(draft)
-            known.add(action_key(draft))
-        return drafts
+    # -- the tree -----------------------------------------------------------------------------------------------------
 
-    def view(self) -> TreeView:
-        trunks = sorted((path for path in self._episodes if "." not in path), key=path_order)
-        return TreeView(trunks=tuple(self._episode_view(path) for path in trunks))
-
-    def _episode_view(self, path: str) -> EpisodeView:
-        episode = self._episodes[path]
-        steps = tuple(
-            StepView(kind=step.kind, actions=self._action_views(step_path(path, step.index))) for step in episode.steps
-        )
-        return EpisodeView(path=path, returned=_return(episode), steps=steps)
-
-    def _action_views(self, fork_path: str) -> tuple[ActionView, ...]:
-        fork = self._forks.get(fork_path)
-        return tuple(self._action_view(fork_path, action) for action in fork.actions) if fork else ()
-
-    def _action_view(self, fork_path: str, action: ForkAction) -> ActionView:
-        launched, returns = 0, []
-        while (episode := self._episodes.get(branch_path(fork_path, action.index, launched))) is not None:
-            launched += 1
-            if (value := _return(episode)) is not None:
-                returns.append(value)
-        return ActionView(
-            multiplicity=action.multiplicity,
-            launched=launched,
-            n=len(returns),
-            successes=sum(returns),
-            failures=launched - len(returns),
-        )
-
-    def tree(self, item: WorkItem) -> Tree:
+    def tree(self, item: WorkItem, policy: ForkPolicy) -> Tree:
+        explained = policy.stop_reasons(self.views.view()) if isinstance(policy, ExplainsStops) else {}
         return Tree(
             item=item,
             episodes={path: self._episodes[path] for path in sorted(self._episodes, key=path_order)},
-            forks={path: self._forks[path] for path in sorted(self._forks, key=path_order)},
+            forks={path: self._reviewed(self._forks[path]) for path in sorted(self._forks, key=path_order)},
             replies=dict(sorted(self._player.ledger.replies.items())),
             early_stop=self.cut_short,
+            turn_limit=self._player.settings.turn_limit,
+            stop_reasons={} if self.cut_short else dict(explained),
         )
 
-
-def _return(episode: Episode) -> float | None:
-    match episode.outcome:
-        case Finished(reward=reward):
-            return None if reward is None else reward.value
-        case Failure():
-            return None
+    def _reviewed(self, fork: Fork) -> Fork:
+        """With what the critic said of its actions; spends are added in the order of actions, whatever the order of answers."""
+        actions, spend = [], fork.spend
+        for action in fork.actions:
+            said, paid = self._reviews.get((fork.path, action.index), (None, Spend()))
+            actions.append(replace(action, review=said))
+            spend += paid
+        return replace(fork, actions=tuple(actions), spend=spend)
 
 
 def _first_leaf(group: BaseExceptionGroup[RolloutError]) -> RolloutError:

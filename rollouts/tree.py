@@ -7,6 +7,7 @@ A path names a place by the indices of choices, never by arrival:
     t0.s4.a1           action 1 there (action 0 is the trunk's own)
     t0.s4.a1.r2        rollout 2 of it: an episode that shares the trunk's steps 0 to 3
     t0.s4.a1.r2.s7     the state before step 7 of that episode (steps count from the root)
+    t0.s4.a1.c0.r2     rollout 2 with the critique of that action delivered: an episode whose first step is the actor's revision
 """
 
 from __future__ import annotations
@@ -15,10 +16,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from rollouts.episode import Draft, Episode, PaidReply, Spend, StepKind
+from rollouts.episode import Draft, Episode, PaidReply, Review, Spend, StepKind
 from rollouts.receipt import WorkItem
 
-_SEGMENT = re.compile(r"([tsar])(\d+)")
+_SEGMENT = re.compile(r"([tsacr])(\d+)")
+_TRUNK = re.compile(r"t\d+")
+_BRANCH = re.compile(
+    r"(?P<parent>t\d+(?:\.s\d+\.a\d+(?:\.c\d+)?\.r\d+)*)\.s(?P<step>\d+)\.a(?P<action>\d+)(?:\.c(?P<critique>\d+))?\.r(?P<rollout>\d+)"
+)
 
 
 def trunk_path(index: int) -> str:
@@ -36,6 +41,45 @@ def action_path(fork_path: str, action: int) -> str:
 
 def branch_path(fork_path: str, action: int, rollout: int) -> str:
     return f"{fork_path}.a{action}.r{rollout}"
+
+
+def revised_path(fork_path: str, action: int, rollout: int) -> str:
+    """An action has one critique so far: the configured critic's."""
+    return f"{fork_path}.a{action}.c0.r{rollout}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BranchPlace:
+    """A branch's path, taken apart."""
+
+    parent_path: str
+    # the forked episode
+    step: int
+    action: int
+    critique: int | None
+    # which critique of the action was delivered to the actor before it began; None: the action was executed
+    rollout: int
+
+    @property
+    def fork_path(self) -> str:
+        return step_path(self.parent_path, self.step)
+
+
+def branch_place(episode_path: str) -> BranchPlace | None:
+    """None for a trunk. ValueError for what is no episode's path."""
+    if _TRUNK.fullmatch(episode_path):
+        return None
+    found = _BRANCH.fullmatch(episode_path)
+    if not found:
+        raise ValueError(f"not an episode's path: {episode_path!r}; it looks like t0, t0.s4.a1.r2 or t0.s4.a1.c0.r2")
+    critique = found["critique"]
+    return BranchPlace(
+        parent_path=found["parent"],
+        step=int(found["step"]),
+        action=int(found["action"]),
+        critique=None if critique is None else int(critique),
+        rollout=int(found["rollout"]),
+    )
 
 
 def path_order(path: str) -> tuple[tuple[str, int], ...]:
@@ -56,6 +100,8 @@ class ForkAction:
     kind: StepKind
     multiplicity: int
     # how many of the fork's draws gave this action
+    review: Review | None = None
+    # what the critic said of it; None: it was not asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +117,7 @@ class Fork:
     draws: int
     # drafts drawn from the actor here, the episode's own included
     spend: Spend
-    # of drawing the alternatives
+    # of drawing the alternatives, and of asking the critic about the actions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +133,10 @@ class Tree:
     # what models answered, by the call's place (rollouts.ledger), in the order of places; stand-ins answer nothing
     early_stop: bool = False
     # cut short at a limit
+    turn_limit: int = 0
+    # actor steps that a trajectory may have; 0: not known
+    stop_reasons: Mapping[tuple[str, int], str] = field(default_factory=dict)
+    # (fork path, action) → why the policy asked for no more plays of it; empty for a policy that does not say
 
     @property
     def spend(self) -> Spend:

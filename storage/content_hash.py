@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
-from storage.schema import SCHEMA_VERSION, TABLES, hashed_columns
+from storage.schema import CONTENT_TABLES, LATER_TABLES, SCHEMA_VERSION, hashed_columns, later_columns
 
 _MODULUS = 1 << 128
 NO_ROWS = "0" * 32
@@ -20,8 +20,14 @@ NO_ROWS = "0" * 32
 
 def row_hash(table: str, rows: Iterable[Mapping[str, object]]) -> str:
     """Equal for rows about to be written and for the same rows read back (pyarrow's `to_pylist`)."""
-    columns = hashed_columns(table)
-    return _hex(sum(_digest(table, [row[name] for name in columns]) for row in rows))
+    columns, later = hashed_columns(table), later_columns(table)
+    return _hex(sum(_digest(table, hashed_cells(row, columns=columns, later=later)) for row in rows))
+
+
+def hashed_cells(row: Mapping[str, object], *, columns: Sequence[str], later: Sequence[str]) -> list[object]:
+    """What a row says. A later column speaks only where it is not null: rows from before it keep the hash in their marker."""
+    said = [[name, row[name]] for name in later if row[name] is not None]
+    return [*(row[name] for name in columns), *said]
 
 
 def combine(hashes: Iterable[str]) -> str:
@@ -30,9 +36,13 @@ def combine(hashes: Iterable[str]) -> str:
 
 
 def content_hash(per_table: Mapping[str, str]) -> str:
-    """One hash for all tables; a table that is absent has no rows."""
-    lines = [f"schema {SCHEMA_VERSION}"] + [f"{table} {per_table.get(table, NO_ROWS)}" for table in sorted(TABLES)]
-    return hashlib.blake2b("\n".join(lines).encode(), digest_size=16).hexdigest()
+    """One hash for all tables that are content; a table that is absent has no rows.
+
+    A later table speaks only where it has rows: runs from before it keep their hash.
+    """
+    hashes = {table: per_table.get(table, NO_ROWS) for table in sorted(CONTENT_TABLES)}
+    said = [f"{table} {found}" for table, found in hashes.items() if found != NO_ROWS or table not in LATER_TABLES]
+    return hashlib.blake2b("\n".join([f"schema {SCHEMA_VERSION}", *said]).encode(), digest_size=16).hexdigest()
 
 
 def _digest(table: str, cells: list[object]) -> int:

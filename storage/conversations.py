@@ -13,7 +13,7 @@ from typing import Any
 
 from rollouts.episode import Conversation
 from rollouts.errors import DataError, UsageError
-from rollouts.tree import path_order, step_path
+from rollouts.tree import branch_place, step_path
 from storage.messages import messages_from_json
 
 
@@ -22,12 +22,8 @@ def lineage(episode_path: str) -> list[tuple[str, int]]:
 
     "t0.s4.a1.r2" → [("t0", 0), ("t0.s4.a1.r2", 4)]. ValueError for what is no episode's path.
     """
-    segments = episode_path.split(".")
-    kinds = "".join(kind for kind, _ in path_order(episode_path))
-    if kinds != "t" + "sar" * (len(segments) // 3):
-        raise ValueError(f"not an episode's path: {episode_path!r}; it looks like t0 or t0.s4.a1.r2")
-    branches = range(1, len(segments), 3)
-    return [(segments[0], 0)] + [(".".join(segments[: i + 3]), int(segments[i][1:])) for i in branches]
+    place = branch_place(episode_path)
+    return [*lineage(place.parent_path), (episode_path, place.step)] if place else [(episode_path, 0)]
 
 
 class ItemConversations:

@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rollouts.errors import DataError, UsageError
-from storage.objects import MissingObject, ObjectInfo, check_key
+from storage.objects import MissingObject, ObjectInfo, Unfinished, check_key
+
+_TEMPORARY = ".writing-"
 
 _NOT_PERMITTED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENOENT}
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -57,15 +59,10 @@ class LocalObjectStore:
             return True
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        folder = prefix.rpartition("/")[0]
-        start = self._path(folder) if folder else Path(self.root)
-        for parent, folders, names in os.walk(start):
-            folders[:] = [name for name in folders if not name.startswith(".")]
-            for name in names:
-                path = Path(parent, name)
-                key = path.relative_to(self.root).as_posix()
-                if key.startswith(prefix) and not name.startswith("."):
-                    yield ObjectInfo(key=key, size=path.stat().st_size)
+        for path, found in self._files(prefix):
+            key = path.relative_to(self.root).as_posix()
+            if key.startswith(prefix) and not path.name.startswith("."):
+                yield ObjectInfo(key=key, size=found.st_size, modified=found.st_mtime)
 
     def delete(self, key: str) -> None:
         path = self._path(key)
@@ -75,6 +72,32 @@ class LocalObjectStore:
     def uri(self, key: str) -> str:
         return str(self._path(key))
 
+    def unfinished(self, prefix: str) -> Iterator[Unfinished]:
+        for path, found in self._files(prefix):
+            key = path.relative_to(self.root).as_posix()
+            if path.name.startswith(_TEMPORARY) and key.startswith(prefix):
+                yield Unfinished(key=key, token=str(path), began=found.st_mtime)
+
+    def abandon(self, write: Unfinished) -> None:
+        path = Path(write.token)
+        with self._explained(path):
+            path.unlink(missing_ok=True)
+
+    def _files(self, prefix: str) -> Iterator[tuple[Path, os.stat_result]]:
+        """Files of the prefix's folder and below. DataError for a folder that cannot be read: silence would hide markers."""
+        folder = prefix.rpartition("/")[0]
+        start = self._path(folder) if folder else Path(self.root)
+        for parent, folders, names in os.walk(start, onerror=_refuse_unreadable):
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            for name in names:
+                path = Path(parent, name)
+                try:
+                    found = path.stat()
+                except FileNotFoundError:
+                    # deleted, or given its name, since the folder was read
+                    continue
+                yield path, found
+
     def _path(self, key: str) -> Path:
         return Path(self.root, check_key(key))
 
@@ -83,7 +106,7 @@ class LocalObjectStore:
         """The data, synced, in a hidden file beside `path`; gone afterwards unless it was renamed."""
         with self._explained(path):
             _make_directory(path.parent)
-            handle, name = tempfile.mkstemp(prefix=".writing-", dir=path.parent)
+            handle, name = tempfile.mkstemp(prefix=_TEMPORARY, dir=path.parent)
             try:
                 with os.fdopen(handle, "wb") as file:
                     file.write(data)
@@ -109,6 +132,13 @@ class LocalObjectStore:
                     "choose a storage root that this user may write to"
                 ) from error
             raise DataError(f"cannot write {path}: {error.strerror}; check the disk") from error
+
+
+def _refuse_unreadable(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+        raise DataError(
+            f"cannot list {error.filename}: {error.strerror}; check the disk and its permissions"
+        ) from error
 
 
 def _make_directory(path: Path) -> None:

@@ -16,12 +16,15 @@ from typing import Any
 from rollouts.episode import Spend
 from rollouts.errors import DataError
 from rollouts.receipt import Progress, Receipt
-from storage.content_hash import combine
-from storage.layout import marker_key, markers_prefix
+from storage.content_hash import NO_ROWS, combine
+from storage.layout import item_id_of, marker_key, markers_prefix
 from storage.objects import ObjectStore
 from storage.parts import Part
-from storage.schema import SCHEMA_VERSION, TABLES
+from storage.schema import LATER_TABLES, SCHEMA_VERSION, TABLES
+from storage.sealed import read_sealed
 
+COMMIT_DEADLINE_S = 900.0
+# between an item's first part and its marker: what is unmarked for much longer is garbage (storage.collect)
 READERS = 16
 # markers are small and far apart: what counts is the number of requests under way
 
@@ -74,9 +77,14 @@ def marker_keys(store: ObjectStore, run_id: str) -> list[str]:
 
 
 def read_markers(store: ObjectStore, run_id: str) -> Iterator[Marker]:
-    """Every marker of the run, in order of item id."""
+    """Every marker of the run, in order of item id; those that were sealed are not fetched one by one."""
+    sealed = read_sealed(store, run_id)
+    keys = marker_keys(store, run_id)
     with ThreadPoolExecutor(READERS) as pool:
-        yield from pool.map(lambda key: marker_from_bytes(store.get(key), key=key), marker_keys(store, run_id))
+        loose = {key: pool.submit(store.get, key) for key in keys if item_id_of(key) not in sealed}
+        for key in keys:
+            data = loose[key].result() if key in loose else sealed[item_id_of(key)]
+            yield marker_from_bytes(data, key=key)
 
 
 def combined_hashes(markers: Iterable[Marker]) -> dict[str, str]:
@@ -92,10 +100,15 @@ def _marker(record: Mapping[str, Any]) -> Marker:
         run_id=record["run_id"],
         schema_version=record["schema_version"],
         parts=tuple(_part(part) for part in record["parts"]),
-        row_hash={table: record["row_hash"][table] for table in TABLES},
+        row_hash=_row_hash(record["row_hash"]),
         progress=Progress(**{**progress, "spend": Spend(**progress["spend"])}),
         early_stop=record["early_stop"],
     )
+
+
+def _row_hash(record: Mapping[str, str]) -> dict[str, str]:
+    known = dict.fromkeys(LATER_TABLES, NO_ROWS) | dict(record)
+    return {table: known[table] for table in TABLES}
 
 
 def _part(record: Mapping[str, Any]) -> Part:

@@ -65,14 +65,17 @@ def draft_from_json(text: str) -> Draft:
 
 
 def reviews_to_json(reviews: Sequence[Review]) -> str:
-    return dump_json(
-        [{"draft": _draft(r.draft), "verdict": _verdict(r.verdict), "usage": _usage(r.usage)} for r in reviews]
-    )
+    return dump_json([_review(review) for review in reviews])
 
 
 def reviews_from_json(text: str) -> tuple[Review, ...]:
     return tuple(
-        Review(draft=_read_draft(r["draft"]), verdict=_read_verdict(r["verdict"]), usage=Usage(**r["usage"]))
+        Review(
+            draft=_read_draft(r["draft"]),
+            verdict=_read_verdict(r["verdict"]),
+            score=r.get("score"),
+            usage=Usage(**r["usage"]),
+        )
         for r in json.loads(text)
     )
 
@@ -143,6 +146,17 @@ def _read_draft(record: Mapping[str, Any]) -> Draft:
         reasoning=record["reasoning"],
         usage=Usage(**record["usage"]),
     )
+
+
+def _review(review: Review) -> dict[str, object]:
+    """Without the key `score` where the critic gave none."""
+    scored = {} if review.score is None else {"score": review.score}
+    return {
+        "draft": _draft(review.draft),
+        "verdict": _verdict(review.verdict),
+        **scored,
+        "usage": _usage(review.usage),
+    }
 
 
 def _verdict(verdict: Verdict | None) -> dict[str, object] | None:

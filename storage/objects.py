@@ -27,6 +27,20 @@ class ObjectInfo:
     key: str
     size: int
     # bytes
+    modified: float
+    # of its last put: seconds since 1970, by the store's clock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unfinished:
+    """A write that was begun and has not ended: its writer died, or is still at it. It is no object."""
+
+    key: str
+    # where it lies, or what it would become
+    token: str
+    # the store's own name for it
+    began: float
+    # seconds since 1970, by the store's clock
 
 
 class ObjectStore(Protocol):
@@ -57,7 +71,17 @@ class ObjectStore(Protocol):
         """Where other tools find the object: an absolute path, or s3://bucket/…"""
 
 
-def open_store(root: str, *, endpoint_url: str = "") -> ObjectStore:
+class TendedStore(ObjectStore, Protocol):
+    """An object store that can be rid of what dead writers left."""
+
+    def unfinished(self, prefix: str) -> Iterator[Unfinished]:
+        """Writes under way to keys that begin with `prefix`, in no particular order."""
+
+    def abandon(self, write: Unfinished) -> None:
+        """Afterwards it is gone, and a writer still at it fails; that it was gone before is no error."""
+
+
+def open_store(root: str, *, endpoint_url: str = "") -> TendedStore:
     """The store at `root`: a directory, or s3://bucket/prefix (at `endpoint_url`, if it is not Amazon's). Touches nothing yet."""
     if root.startswith("s3://"):
         # boto3 costs 0.3 s to import; a run on a local directory never needs it

@@ -1,14 +1,18 @@
 """One part: an immutable Parquet object with rows of one table, and how it is encoded and read back.
 
 The bytes are a function of the rows (and of the Arrow version): no time, no host, one writer thread, fixed options.
+
+Whatever is read comes with today's columns. A part that was written before a nullable column was added lacks it: its rows have
+null there. A part of a newer schema, or with columns unknown here, is refused by name.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import polars as pl
@@ -37,20 +41,40 @@ class Part:
 def encode_rows(table: str, rows: Sequence[Mapping[str, object]]) -> bytes:
     """The rows as Parquet. KeyError, TypeError or ValueError for a row that does not fit the schema."""
     sink = io.BytesIO()
-    pq.write_table(
-        _arrow_table(table, rows),
+    with part_writer(table, sink) as writer:
+        writer.write_table(_arrow_table(table, rows), row_group_size=ROW_GROUP_ROWS)
+    return sink.getvalue()
+
+
+def part_writer(table: str, sink: io.BytesIO) -> pq.ParquetWriter:
+    """For Arrow tables with the columns that `read_part` gives."""
+    return pq.ParquetWriter(
         sink,
+        file_schema(table),
         compression="zstd",
         compression_level=ZSTD_LEVEL,
-        row_group_size=ROW_GROUP_ROWS,
         # the least and the greatest JSON text help nobody and may be long
         write_statistics=[name for name in SCHEMAS[table].names if name not in JSON_COLUMNS],
     )
-    return sink.getvalue()
 
 
 def read_part(store: ObjectStore, part: Part) -> pa.Table:
     """The part's rows, after its bytes proved to be those that were published. DataError says what is wrong with which object."""
+    return _as_today(part, _open_part(store, part).read(use_threads=False))
+
+
+def read_row_groups(store: ObjectStore, part: Part) -> Iterator[pa.Table]:
+    """The same rows, in pieces of about ROW_GROUP_ROWS: only the part's compressed bytes are in memory as a whole."""
+    file = _open_part(store, part)
+    for number in range(file.num_row_groups):
+        yield _as_today(part, file.read_row_group(number, use_threads=False))
+
+
+def read_rows(store: ObjectStore, part: Part) -> list[dict[str, Any]]:
+    return read_part(store, part).to_pylist()
+
+
+def _open_part(store: ObjectStore, part: Part) -> pq.ParquetFile:
     try:
         data = store.get(part.key)
     except MissingObject:
@@ -61,21 +85,30 @@ def read_part(store: ObjectStore, part: Part) -> pa.Table:
             f"part {part.key} is corrupted: sha256 should be {part.sha256}, is {found} "
             f"({len(data)} of {part.num_bytes} bytes); restore it from a copy"
         )
-    # pq.read_table would import pandas (see _arrow_table). No threads: one of Arrow's that gives back a Python buffer while
-    # the interpreter ends aborts the process (4 of 20 short programs, pyarrow 26); readers work in parallel by parts anyway
-    table = pq.ParquetFile(pa.BufferReader(data), pre_buffer=False).read(use_threads=False)
-    _check_schema(part, table.schema)
-    return table
+    # pq.read_table would import pandas (see _arrow_table). Read without threads: one of Arrow's that gives back a Python buffer
+    # while the interpreter ends aborts the process (4 of 20 short programs, pyarrow 26); readers work in parallel by parts anyway
+    file = pq.ParquetFile(pa.BufferReader(data), pre_buffer=False)
+    _check_schema(part, file.schema_arrow, file.metadata.metadata or {})
+    return file
 
 
-def read_rows(store: ObjectStore, part: Part) -> list[dict[str, Any]]:
-    return read_part(store, part).to_pylist()
+@cache
+def file_schema(table: str) -> pa.Schema:
+    """As files have it: what columns mean stands in `storage.schema`, not in every part."""
+    return pa.schema([field.remove_metadata() for field in SCHEMAS[table]]).with_metadata(SCHEMAS[table].metadata)
+
+
+def _as_today(part: Part, rows: pa.Table) -> pa.Table:
+    schema = file_schema(part.table)
+    present = set(rows.schema.names)
+    columns = [rows[field.name] if field.name in present else pa.nulls(len(rows), field.type) for field in schema]
+    return pa.Table.from_arrays(columns, schema=schema)
 
 
 def _arrow_table(table: str, rows: Sequence[Mapping[str, object]]) -> pa.Table:
     """Built by polars: pyarrow turns Python lists to arrays only after importing pandas wherever that is installed, which
     stalls a worker for 1 to 3 s and costs it 45 MB (pyarrow 26, pandas 3, two cores)."""
-    schema = pa.schema([field.remove_metadata() for field in SCHEMAS[table]]).with_metadata(SCHEMAS[table].metadata)
+    schema = file_schema(table)
     columns = [
         pl.Series(name, [row[name] for row in rows], dtype=kind, strict=True)
         for name, kind in pl.Schema(schema).items()
@@ -83,14 +116,26 @@ def _arrow_table(table: str, rows: Sequence[Mapping[str, object]]) -> pa.Table:
     return pl.DataFrame(columns).to_arrow().cast(schema)
 
 
-def _check_schema(part: Part, schema: pa.Schema) -> None:
-    version = (schema.metadata or {}).get(b"treeroll.schema_version", b"").decode()
+def _check_schema(part: Part, schema: pa.Schema, footer: Mapping[bytes, bytes]) -> None:
+    version = footer.get(b"treeroll.schema_version", b"").decode()
     if version != str(SCHEMA_VERSION):
         raise DataError(
             f"part {part.key} has schema version {version or 'none'}; this treeroll reads {SCHEMA_VERSION}, "
             "install the version that wrote it"
         )
-    if not schema.equals(SCHEMAS[part.table]):
+    today = SCHEMAS[part.table]
+    if any(not _fits(field, schema) for field in today):
         raise DataError(
             f"part {part.key} does not have the columns of table {part.table}; it was not written by treeroll"
         )
+    if unknown := sorted(set(schema.names) - set(today.names)):
+        raise DataError(
+            f"part {part.key} has columns that this treeroll does not know ({', '.join(unknown)}); "
+            "install the version that wrote it"
+        )
+
+
+def _fits(field: pa.Field[pa.DataType], schema: pa.Schema) -> bool:
+    """Whether a file's schema has the column; a nullable one may have come later than the file."""
+    index = schema.get_field_index(field.name)
+    return field.nullable if index < 0 else schema.field(index).equals(field)

@@ -5,15 +5,30 @@ Rows come in path order, so that what shares a prefix lies together, and equal t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias, assert_never
 
-from labeling.records import ActionValue, Label
-from rollouts.episode import Episode, Failure, Finished, Message, Outcome, Revise, Reward, Spend, Step, ToolMessage
+from labeling.records import ActionValue, CritiqueValue, Label
+from rollouts.episode import (
+    Approve,
+    Episode,
+    Failure,
+    Finished,
+    Message,
+    Outcome,
+    Revise,
+    Reward,
+    Spend,
+    Step,
+    ToolMessage,
+    Verdict,
+)
+from rollouts.evidence import task_class
 from rollouts.protocols import Provenance
 from rollouts.receipt import WorkItem
-from rollouts.tree import Fork, Tree, path_order, step_path
+from rollouts.tree import Fork, Tree, branch_place, path_order, step_path
+from storage.calls import call_rows
 from storage.messages import clean_text, draft_to_json, messages_to_json, reviews_to_json
 from storage.schema import SCHEMA_VERSION
 
@@ -34,24 +49,28 @@ class RunStamp:
 
 
 def tree_tables(
-    tree: Tree, values: Sequence[ActionValue], labels: Sequence[Label], stamp: RunStamp
+    tree: Tree,
+    values: Sequence[ActionValue],
+    labels: Sequence[Label],
+    critiques: Sequence[CritiqueValue],
+    stamp: RunStamp,
 ) -> dict[str, list[Row]]:
     """Table → rows, each table present. KeyError for a label about an action that has no value."""
-    common = _common(tree.item, stamp) | {"reward_basis": _reward_basis(tree)}
+    common = _cleaned(_common(tree.item, stamp) | {"reward_basis": _reward_basis(tree)})
     episodes = sorted(tree.episodes.values(), key=lambda episode: path_order(episode.path))
     valued = {(value.fork_path, value.action_index): value for value in values}
+    triage = _triage(tree)
     tables = {
-        "episodes": [_episode(episode) for episode in episodes],
+        "episodes": [_episode(episode) | triage(episode.path) for episode in episodes],
         "steps": [_step(episode, step, tree.forks) for episode in episodes for step in episode.steps],
         "values": [_value(value) for value in sorted(values, key=_value_order)],
         "labels": [
             _label(label, valued[label.fork_path, label.action_index]) for label in sorted(labels, key=_label_order)
         ],
+        "critiques": [_critique(critique) for critique in sorted(critiques, key=_critique_order)],
+        "calls": call_rows(tree),
     }
-    return {
-        table: [{name: _clean(cell) for name, cell in (common | row).items()} for row in rows]
-        for table, rows in tables.items()
-    }
+    return {table: [common | _cleaned(row) for row in rows] for table, rows in tables.items()}
 
 
 def _common(item: WorkItem, stamp: RunStamp) -> Row:
@@ -79,6 +98,11 @@ def _reward_basis(tree: Tree) -> list[str]:
     return next((list(reward.basis) for reward in rewards if reward is not None), [])
 
 
+def _triage(tree: Tree) -> Callable[[str], Row]:
+    of_trunks = task_class(episode for path, episode in tree.episodes.items() if "." not in path)
+    return lambda path: {"triage": None if "." in path else of_trunks}
+
+
 def _episode(episode: Episode) -> Row:
     return {
         "episode_path": episode.path,
@@ -92,20 +116,15 @@ def _episode(episode: Episode) -> Row:
 
 
 def _place(path: str) -> Row:
-    match path_order(path):
-        case (("t", _),):
-            return {"is_trunk": True, "parent_path": None, "fork_step": None, "action_index": None, "rollout": None}
-        case (("t", _), *_, ("s", step), ("a", action), ("r", rollout)):
-            parent = path.rsplit(".", 3)[0]
-            return {
-                "is_trunk": False,
-                "parent_path": parent,
-                "fork_step": step,
-                "action_index": action,
-                "rollout": rollout,
-            }
-        case _:
-            raise ValueError(f"not an episode's path: {path!r}; it is t0, or ends like t0.s4.a1.r2")
+    place = branch_place(path)
+    return {
+        "is_trunk": place is None,
+        "parent_path": place.parent_path if place else None,
+        "fork_step": place.step if place else None,
+        "action_index": place.action if place else None,
+        "rollout": place.rollout if place else None,
+        "critique_index": place.critique if place else None,
+    }
 
 
 def _outcome(outcome: Outcome) -> Row:
@@ -197,6 +216,13 @@ def _value(value: ActionValue) -> Row:
         "level": float(value.level),
         "origin": value.origin,
         "stop_reason": value.stop_reason,
+        "forced_n": value.forced_n,
+        "forced_successes": float(value.forced_successes),
+        "own_policy_n": value.own_policy_n,
+        "own_policy_successes": float(value.own_policy_successes),
+        "free_n": value.free_n,
+        "restart_n": value.restart_n,
+        "restart_successes": float(value.restart_successes),
     }
 
 
@@ -212,10 +238,45 @@ def _label(label: Label, value: ActionValue) -> Row:
         "gain_level": float(label.gain_level),
         "delta": float(label.delta),
         "labeler": label.labeler,
+        "consensus": label.consensus,
+        "first_error": label.first_error,
     }
 
 
-def _action_place(value: ActionValue) -> Row:
+def _critique(critique: CritiqueValue) -> Row:
+    return {
+        **_action_place(critique),
+        **_verdict(critique.verdict),
+        "score": _number(critique.score),
+        "delivered_n": critique.delivered_n,
+        "delivered_successes": float(critique.delivered_successes),
+        "delivered_failures": critique.delivered_failures,
+        "unchanged_n": critique.unchanged_n,
+        "executed_n": critique.executed_n,
+        "executed_successes": float(critique.executed_successes),
+        "num_pairs": critique.num_pairs,
+        "uplift_mean": _number(critique.uplift_mean),
+        "uplift_lower": _number(critique.uplift_lower),
+        "uplift_upper": _number(critique.uplift_upper),
+        "level": float(critique.level),
+        "worth": critique.worth,
+        "labeler": critique.labeler,
+    }
+
+
+def _verdict(verdict: Verdict | None) -> Row:
+    match verdict:
+        case None:
+            return {"verdict": None, "feedback": None}
+        case Approve():
+            return {"verdict": "approve", "feedback": None}
+        case Revise(feedback=feedback):
+            return {"verdict": "revise", "feedback": feedback}
+        case _:
+            assert_never(verdict)
+
+
+def _action_place(value: ActionValue | CritiqueValue) -> Row:
     return {
         "fork_path": value.fork_path,
         "episode_path": value.episode_path,
@@ -237,8 +298,16 @@ def _label_order(label: Label) -> tuple[object, ...]:
     return (path_order(label.fork_path), label.action_index, label.labeler)
 
 
+def _critique_order(critique: CritiqueValue) -> tuple[object, ...]:
+    return (path_order(critique.fork_path), critique.action_index, critique.labeler)
+
+
 def _number(value: float | None) -> float | None:
     return None if value is None else float(value)
+
+
+def _cleaned(row: Row) -> Row:
+    return {name: _clean(cell) for name, cell in row.items()}
 
 
 def _clean(cell: object) -> object:

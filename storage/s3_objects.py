@@ -7,11 +7,12 @@ succeeded unheard, and a 412 after such an attempt is settled by reading the obj
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -27,7 +28,7 @@ from botocore.exceptions import (
 )
 
 from rollouts.errors import DataError, UsageError
-from storage.objects import MissingObject, ObjectInfo, check_key
+from storage.objects import MissingObject, ObjectInfo, Unfinished, check_key
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -39,6 +40,7 @@ _TRANSIENT_STATUS = {408, 409, 429, 500, 502, 503, 504}
 _TRANSIENT_CODES = {"RequestTimeout", "SlowDown", "RequestLimitExceeded"}
 _REFUSED_CODES = {"ExpiredToken", "InvalidToken", "TokenRefreshRequired", "AuthorizationHeaderMalformed"}
 # refusals of the credentials that do not come as a 403
+_NOT_ALLOWED_CODE = "AccessDenied"
 _BROKEN_CONNECTION = (ConnectionError, HTTPClientError, IncompleteReadError)
 _MAX_CONNECTIONS = 32
 _DEFAULT_REGION = "us-east-1"
@@ -77,11 +79,11 @@ class S3ObjectStore:
 
     def get(self, key: str) -> bytes:
         name = self._name(key)
-        return self._retried(key, lambda: self._client.get_object(Bucket=self._bucket, Key=name)["Body"].read())
+        return self._retried("read", key, lambda: self._client.get_object(Bucket=self._bucket, Key=name)["Body"].read())
 
     def put(self, key: str, data: bytes) -> None:
         name = self._name(key)
-        self._retried(key, lambda: self._client.put_object(Bucket=self._bucket, Key=name, Body=data))
+        self._retried("write", key, lambda: self._client.put_object(Bucket=self._bucket, Key=name, Body=data))
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
         name = self._name(key)
@@ -99,19 +101,38 @@ class S3ObjectStore:
                 return attempts > 1 and self.get(key) == data
             return True
 
-        return self._retried(key, create)
+        return self._retried("write", key, create)
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         token: str | None = ""
         while token is not None:
-            page = self._retried(prefix, partial(_page, self._client, self._bucket, self._prefix + prefix, token))
-            for name, size in page.objects:
-                yield ObjectInfo(key=name.removeprefix(self._prefix), size=size)
+            read_page = partial(_page, self._client, self._bucket, self._prefix + prefix, token)
+            page = self._retried("list", prefix, read_page)
+            for info in page.objects:
+                yield replace(info, key=info.key.removeprefix(self._prefix))
             token = page.next_token
 
     def delete(self, key: str) -> None:
         name = self._name(key)
-        self._retried(key, lambda: self._client.delete_object(Bucket=self._bucket, Key=name))
+        self._retried("delete", key, lambda: self._client.delete_object(Bucket=self._bucket, Key=name))
+
+    def unfinished(self, prefix: str) -> Iterator[Unfinished]:
+        """Multipart uploads, which other tools leave behind: this store makes none."""
+        place: _UploadPlace | None = _UploadPlace()
+        while place is not None:
+            read_page = partial(_uploads, self._client, self._bucket, self._prefix + prefix, place)
+            uploads, place = self._retried("list", prefix, read_page)
+            for upload in uploads:
+                yield replace(upload, key=upload.key.removeprefix(self._prefix))
+
+    def abandon(self, write: Unfinished) -> None:
+        name = self._name(write.key)
+        with contextlib.suppress(MissingObject):
+            self._retried(
+                "delete",
+                write.key,
+                lambda: self._client.abort_multipart_upload(Bucket=self._bucket, Key=name, UploadId=write.token),
+            )
 
     def uri(self, key: str) -> str:
         return f"s3://{self._bucket}/{self._name(key)}"
@@ -119,7 +140,7 @@ class S3ObjectStore:
     def _name(self, key: str) -> str:
         return self._prefix + check_key(key)
 
-    def _retried(self, key: str, attempt: Callable[[], T]) -> T:
+    def _retried(self, doing: str, key: str, attempt: Callable[[], T]) -> T:
         """What `attempt` returns; retried while a retry may help."""
         pause_s = self._patience.first_pause_s
         for number in range(1, self._patience.attempts + 1):
@@ -127,7 +148,7 @@ class S3ObjectStore:
                 return attempt()
             except (ClientError, BotoCoreError) as error:
                 if not _transient(error):
-                    raise self._explained(error, key) from None
+                    raise self._explained(error, doing, key) from None
                 if number == self._patience.attempts:
                     raise self._gave_up(error, key) from None
             # racing writers that were told 409 together must not come back together
@@ -141,7 +162,7 @@ class S3ObjectStore:
             "check that the server runs, that storage.endpoint_url is right and reachable from here, then resume"
         )
 
-    def _explained(self, error: ClientError | BotoCoreError, key: str) -> UsageError | DataError:
+    def _explained(self, error: ClientError | BotoCoreError, doing: str, key: str) -> UsageError | DataError:
         """Ours for theirs. Only the error's code is quoted: messages and headers may echo credentials."""
         if isinstance(error, ParamValidationError):
             return UsageError(f"{self._place}: not a valid bucket or object name; correct storage.root")
@@ -155,6 +176,11 @@ class S3ObjectStore:
             return UsageError(f"there is no {self._place}; create it, or correct storage.root or storage.endpoint_url")
         if status == 404:
             return MissingObject(f"no object {self._prefix}{key} in {self._place}")
+        if code == _NOT_ALLOWED_CODE:
+            return UsageError(
+                f"the credentials for {self._place} are valid but may not {doing} {self._prefix}{key} there ({code}); "
+                "they must be allowed to read, write, list and delete below storage.root"
+            )
         if status in (401, 403) or code in _REFUSED_CODES:
             return UsageError(
                 f"{self._place} refused the credentials ({code}); check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
@@ -200,18 +226,45 @@ def _connect(endpoint_url: str, patience: Patience) -> S3Client:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Page:
-    objects: list[tuple[str, int]]
+    objects: list[ObjectInfo]
     next_token: str | None
 
 
 def _page(client: S3Client, bucket: str, prefix: str, token: str) -> _Page:
-    """Up to 1,000 names and sizes; `token` is "" for the first page."""
+    """Up to 1,000 objects, by their names in the bucket; `token` is "" for the first page."""
     if token:
         answer = client.list_objects_v2(Bucket=bucket, Prefix=prefix, ContinuationToken=token)
     else:
         answer = client.list_objects_v2(Bucket=bucket, Prefix=prefix)
-    objects = [(entry["Key"], entry["Size"]) for entry in answer.get("Contents", [])]
+    objects = [
+        ObjectInfo(key=entry["Key"], size=entry["Size"], modified=entry["LastModified"].timestamp())
+        for entry in answer.get("Contents", [])
+    ]
     return _Page(objects=objects, next_token=answer.get("NextContinuationToken"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _UploadPlace:
+    """Where a listing of uploads goes on."""
+
+    key: str = ""
+    upload_id: str = ""
+
+
+def _uploads(
+    client: S3Client, bucket: str, prefix: str, place: _UploadPlace
+) -> tuple[list[Unfinished], _UploadPlace | None]:
+    """Up to 1,000 uploads, by their names in the bucket, and where the next page begins."""
+    answer = client.list_multipart_uploads(
+        Bucket=bucket, Prefix=prefix, KeyMarker=place.key, UploadIdMarker=place.upload_id
+    )
+    uploads = [
+        Unfinished(key=entry["Key"], token=entry["UploadId"], began=entry["Initiated"].timestamp())
+        for entry in answer.get("Uploads", [])
+    ]
+    if not answer.get("IsTruncated"):
+        return uploads, None
+    return uploads, _UploadPlace(key=answer["NextKeyMarker"], upload_id=answer["NextUploadIdMarker"])
 
 
 def _transient(error: ClientError | BotoCoreError) -> bool:

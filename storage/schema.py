@@ -7,11 +7,13 @@ inside it places are named by paths (rollouts.tree). Conversations are JSON in t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import pyarrow as pa
 
 SCHEMA_VERSION = 1
-# raised when a column changes its meaning, its name or its type; readers refuse what is newer than they are
+# raised when a column changes its meaning, its name or its type; readers refuse what is newer than they are. A table that
+# comes later (LATER_TABLES) changes no column: what was written before has no rows of it
 
 NOT_HASHED = frozenset({"run_id", "item_id", "duration_s"})
 # columns that may differ between two runs of one configuration: their addresses, and wall time
@@ -72,6 +74,14 @@ _EPISODES = [
     _optional("fork_step", pa.int32(), "index of the first step that is its own; null for a trunk"),
     _optional("action_index", pa.int32(), "which of the fork's actions it was made to take first; null for a trunk"),
     _optional("rollout", pa.int32(), "which play of that action; null for a trunk"),
+    _optional(
+        "critique_index",
+        pa.int32(),
+        "which critique of that action the actor was given instead of executing it; null: none was, the action was executed",
+    ),
+    _optional(
+        "triage", pa.string(), "of a trunk: solved, failed or mixed, as all trunks of the tree say; null for a branch"
+    ),
     _column("outcome", pa.string(), "finished or failed; a failure is never a return of 0"),
     _optional("return", pa.float64(), "terminal reward in [0, 1]; null when it is unknown"),
     _optional("success", pa.bool_(), "whether the return is 1; null when it is unknown"),
@@ -99,7 +109,7 @@ _STEPS = [
     _column("step_path", pa.string(), "the state before this step; a fork here has this path"),
     _column("step", pa.int32(), "index on the trajectory, 0 at its root"),
     _column("kind", pa.string(), "message, read, write, transfer or other"),
-    _column("forced", pa.bool_(), "chosen by the explorer at a fork, not by the actor"),
+    _column("forced", pa.bool_(), "chosen by the explorer at a fork (or revised at its wish), not by the actor"),
     _column("tool_names", TEXTS, "tools the action calls, in order; empty for a message"),
     _column("num_tool_errors", pa.int32(), "results of the actor's tool calls that were errors"),
     _column("state_key", KEY, "the state acted from; equal states, equal keys"),
@@ -109,7 +119,9 @@ _STEPS = [
     _column("num_revise", pa.int32(), "how many of the reviews asked for a revision"),
     _column("added", pa.string(), "JSON: the messages this step appended to the conversation"),
     _optional("fork_draws", pa.int32(), "drafts drawn here, the step's own included; null where nothing was forked"),
-    _optional("fork_spend", SPEND, "LLM use of drawing the alternatives; null where nothing was forked"),
+    _optional(
+        "fork_spend", SPEND, "LLM use of drawing the alternatives and judging them; null where nothing was forked"
+    ),
 ]
 
 _ACTION_PLACE = [
@@ -128,15 +140,24 @@ _VALUES = [
     *_ACTION_PLACE,
     _column("multiplicity", pa.int32(), "how many of the fork's draws were this action"),
     _column("draws", pa.int32(), "drafts drawn at the fork"),
-    _column("n", pa.int32(), "rollouts with a known return"),
+    _column("n", pa.int32(), "plays that count for the action and have a known return"),
     _column("successes", pa.float64(), "sum of their returns"),
-    _column("failures", pa.int32(), "rollouts without a return; never counted as 0"),
+    _column("failures", pa.int32(), "rollouts started here without a return; never counted as 0"),
     _optional("mean", pa.float64(), "successes / n; null when n is 0"),
     _column("lower", pa.float64(), "of the interval of the expected return"),
     _column("upper", pa.float64(), "of the interval of the expected return"),
     _column("level", pa.float64(), "the interval's nominal coverage"),
-    _column("origin", pa.string(), "forced, own_policy or pooled"),
-    _column("stop_reason", pa.string(), "why sampling stopped"),
+    _column("origin", pa.string(), "forced, own_policy or pooled: what the n plays are"),
+    _column("stop_reason", pa.string(), "why sampling stopped; settled_by_next: V here is V at the next step"),
+    _optional("forced_n", pa.int32(), "those of n that were made to take the action in this state"),
+    _optional("forced_successes", pa.float64(), "sum of their returns"),
+    _optional("own_policy_n", pa.int32(), "those of n that took it in an equal state of their own accord"),
+    _optional("own_policy_successes", pa.float64(), "sum of their returns"),
+    _optional("free_n", pa.int32(), "those of n that were not started here for it, and cost nothing here"),
+    _optional("restart_n", pa.int32(), "trunks with a known return, by which a fresh start is valued"),
+    _optional(
+        "restart_successes", pa.float64(), "sum of the returns of those that took no more steps than are left here"
+    ),
 ]
 
 _LABELS = [
@@ -150,6 +171,59 @@ _LABELS = [
     _column("gain_level", pa.float64(), "the nominal coverage of that interval"),
     _column("delta", pa.float64(), "the loss of value that counts"),
     _column("labeler", pa.string(), "name and version of the decision rule"),
+    _optional(
+        "consensus", pa.string(), "with the critic's verdict: agree, disagree, or none when one of both is missing"
+    ),
+    _optional(
+        "first_error", pa.int32(), "the forked episode's first step that this rule would have revised; null: none found"
+    ),
+]
+
+_CRITIQUES = [
+    *_ACTION_PLACE,
+    _optional("verdict", pa.string(), "approve or revise; null when the answer could not be had or not be read"),
+    _optional("feedback", pa.string(), "what the critic said; null unless it asked for a revision"),
+    _optional("score", pa.float64(), "its probability that the action should be approved; null when it gives none"),
+    _column("delivered_n", pa.int32(), "plays in which the actor was given the feedback, with a known return"),
+    _column("delivered_successes", pa.float64(), "sum of their returns"),
+    _column("delivered_failures", pa.int32(), "such plays without a return; never counted as 0"),
+    _column("unchanged_n", pa.int32(), "those of delivered_n whose revision was the same action again"),
+    _column("executed_n", pa.int32(), "plays that count for the action itself; n of its value"),
+    _column("executed_successes", pa.float64(), "sum of their returns"),
+    _column("num_pairs", pa.int32(), "rollouts with a known return in both arms: they met the same user"),
+    _optional("uplift_mean", pa.float64(), "success when delivered - success when executed; null without both"),
+    _optional("uplift_lower", pa.float64(), "of its interval"),
+    _optional("uplift_upper", pa.float64(), "of its interval"),
+    _column("level", pa.float64(), "the nominal coverage of that interval"),
+    _optional("worth", pa.string(), "helpful, harmful or undecided; null without feedback"),
+    _column("labeler", pa.string(), "name and version of the decision rule"),
+]
+
+_CALLS = [
+    _column("place", pa.string(), "the call's place in the tree: path, step, part, attempt"),
+    _column("episode_path", pa.string(), "the episode it was made for; for a draw, the forked episode"),
+    _column("step", pa.int32(), "the step it was made for"),
+    _column("role", pa.string(), "who is counted for it: actor, user, critic or judge"),
+    _column("part", pa.string(), "what it was for: actor, draw, critic, user, opening or judge"),
+    _column(
+        "attempt", pa.int32(), "which turn of that part at this step: a revision, a draw, the user's next tool call"
+    ),
+    _column("ask", pa.int32(), "index of the reply in its turn: above 0, the one before could not be used"),
+    _column("model", pa.string(), "the model that answered"),
+    _column("prompt_tokens", pa.int64(), "as the endpoint counted them"),
+    _column("completion_tokens", pa.int64(), "likewise"),
+    _column("cached_tokens", pa.int64(), "those prompt tokens that came from the provider's cache"),
+    _optional("cost_usd", pa.float64(), "of this reply; null when no price is known"),
+    _column("finish_reason", pa.string(), "the endpoint's word"),
+    _column(
+        "requests",
+        pa.int32(),
+        "requests made for it: above 1 after time-outs, refusals for load and broken connections",
+    ),
+    _column(
+        "wait_s", pa.float64(), "before the last request was sent: rate control, a free connection, earlier requests"
+    ),
+    _column("latency_s", pa.float64(), "from sending the last request to its complete reply"),
 ]
 
 
@@ -163,10 +237,39 @@ SCHEMAS: Mapping[str, pa.Schema] = {
     "steps": _schema("steps", _STEPS),
     "values": _schema("values", _VALUES),
     "labels": _schema("labels", _LABELS),
+    "critiques": _schema("critiques", _CRITIQUES),
+    "calls": _schema("calls", _CALLS),
 }
 TABLES = tuple(SCHEMAS)
+CONTENT_TABLES = tuple(table for table in TABLES if table != "calls")
+# what a run says; what its calls were (how long they took, which had to be repeated) differs from run to run
+LATER_TABLES = frozenset({"calls", "critiques"})
+# markers of the same schema version may lack them: written before there was such a table
+LATER_COLUMNS: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "episodes": frozenset({"critique_index", "triage"}),
+        "values": frozenset(
+            {
+                "forced_n",
+                "forced_successes",
+                "own_policy_n",
+                "own_policy_successes",
+                "free_n",
+                "restart_n",
+                "restart_successes",
+            }
+        ),
+        "labels": frozenset({"consensus", "first_error"}),
+    }
+)
+# table → nullable columns that parts of the same schema version may lack: written before there were such columns
 
 
 def hashed_columns(table: str) -> tuple[str, ...]:
     """The columns that are the table's content, sorted by name: a row's hash does not depend on their order."""
-    return tuple(sorted(set(SCHEMAS[table].names) - NOT_HASHED))
+    return tuple(sorted(set(SCHEMAS[table].names) - NOT_HASHED - set(later_columns(table))))
+
+
+def later_columns(table: str) -> tuple[str, ...]:
+    """Nullable columns that were added within SCHEMA_VERSION, sorted by name."""
+    return tuple(sorted(LATER_COLUMNS.get(table, ())))

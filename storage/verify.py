@@ -1,25 +1,31 @@
-"""Checking a run: everything that a marker promises, recomputed from the bytes.
+"""Checking a run: everything that its markers and generations promise, recomputed from the bytes.
 
 A problem is one sentence that names the object. Verification goes on after a problem, so that one report names them all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
 
+from rollouts.episode import Failure
 from rollouts.errors import DataError
-from storage.content_hash import NO_ROWS, combine, content_hash, row_hash
-from storage.layout import item_id_of
+from storage.content_hash import combine, content_hash
+from storage.generations import latest_generation, no_generation
+from storage.layout import item_id_of, marker_key
 from storage.markers import READERS, Marker, marker_from_bytes, marker_keys
 from storage.objects import ObjectStore
-from storage.parts import read_rows
-from storage.runs import read_failures, read_run
+from storage.runs import RunRecord, read_failures, read_run
 from storage.schema import TABLES
+from storage.sealed import read_sealed_object, sealed_keys
+from storage.tally import Tally
+from storage.verify_rows import check_own_parts, check_shelves
 
-Rows: TypeAlias = Mapping[str, Sequence[Mapping[str, Any]]]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,102 +45,101 @@ class VerifyReport:
         return not self.problems
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Checked:
-    """What one marker turned out to be worth."""
+@dataclass(slots=True)
+class _Markers:
+    """What the run's markers turned out to be."""
 
-    item_id: str
-    hashes: Mapping[str, str]
-    rows: Mapping[str, int]
-    problems: tuple[str, ...]
+    settled: set[str] = field(default_factory=set)
+    # items that have one, sound or not
+    digests: dict[str, bytes] = field(default_factory=dict)
+    # item id → sha256 of the marker's bytes
+    readable: dict[str, Marker] = field(default_factory=dict)
 
 
 def verify_run(store: ObjectStore, run_id: str) -> VerifyReport:
     """Reads every part of the run. UsageError if there is no such run; anything wrong with its data is in the report."""
     record = read_run(store, run_id)
-    with ThreadPoolExecutor(READERS) as pool:
-        checked = list(pool.map(lambda key: _check_marker(store, run_id, key), marker_keys(store, run_id)))
-    failed, failure_problems = _failures(store, run_id)
-    planned = {item.item_id for item in record.items}
-    settled = {item.item_id for item in checked}
-    problems = [problem for item in checked for problem in item.problems] + failure_problems
-    problems += [
-        f"item {item} of run {run_id} has a marker but was never planned" for item in sorted(settled - planned)
-    ]
-    problems += [
-        f"item {item} of run {run_id} was planned but has neither a marker nor a recorded failure; resume the run"
-        for item in sorted(planned - settled - failed)
-    ]
+    problems: list[str] = []
+    generation = _told(partial(latest_generation, store, run_id), problems, otherwise=no_generation(run_id))
+    with ThreadPoolExecutor(READERS) as threads:
+        markers = _read_markers(store, run_id, threads, problems)
+        own = [marker for item, marker in markers.readable.items() if item not in generation.items]
+        checked = [check_own_parts(store, own, threads), check_shelves(store, generation, markers.readable)]
+    tallies = [tally for rows in checked for tally in rows.tallies.values()]
+    problems += [problem for rows in checked for problem in rows.problems]
+    problems += _sealed(store, run_id, markers)
+    failed = set(_told(partial(read_failures, store, run_id), problems, otherwise=dict[str, Failure]()))
+    problems += _plan(record, settled=markers.settled, failed=failed)
+    return _report(record, tallies, settled=markers.settled, failed=failed, problems=problems)
+
+
+def _report(
+    record: RunRecord, tallies: list[Tally], *, settled: set[str], failed: set[str], problems: list[str]
+) -> VerifyReport:
     return VerifyReport(
-        run_id=run_id,
-        content_hash=content_hash({table: combine(item.hashes[table] for item in checked) for table in TABLES}),
-        rows={table: sum(item.rows[table] for item in checked) for table in TABLES},
-        items_planned=len(planned),
+        run_id=record.run_id,
+        content_hash=content_hash({table: combine(tally.hashes[table] for tally in tallies) for table in TABLES}),
+        rows={table: sum(tally.rows[table] for tally in tallies) for table in TABLES},
+        items_planned=len(record.items),
         items_settled=len(settled),
         items_failed=len(failed),
         problems=tuple(problems),
     )
 
 
-def _failures(store: ObjectStore, run_id: str) -> tuple[set[str], list[str]]:
+def _told(read: Callable[[], T], problems: list[str], *, otherwise: T) -> T:
     try:
-        return set(read_failures(store, run_id)), []
+        return read()
     except DataError as error:
-        return set(), [str(error)]
+        problems.append(str(error))
+        return otherwise
 
 
-def _check_marker(store: ObjectStore, run_id: str, key: str) -> _Checked:
-    item_id = item_id_of(key)
+def _read_markers(store: ObjectStore, run_id: str, threads: ThreadPoolExecutor, problems: list[str]) -> _Markers:
+    markers = _Markers()
+    keys = marker_keys(store, run_id)
+    for key, read in zip(keys, threads.map(partial(_read_marker, store), keys), strict=True):
+        item_id = item_id_of(key)
+        markers.settled.add(item_id)
+        if isinstance(read, DataError):
+            problems.append(str(read))
+            continue
+        marker, markers.digests[item_id] = read
+        if (marker.run_id, marker.item_id) == (run_id, item_id):
+            markers.readable[item_id] = marker
+        else:
+            problems.append(f"marker {key} says it is item {marker.item_id} of run {marker.run_id}")
+    return markers
+
+
+def _read_marker(store: ObjectStore, key: str) -> tuple[Marker, bytes] | DataError:
     try:
-        marker = marker_from_bytes(store.get(key), key=key)
+        data = store.get(key)
+        return marker_from_bytes(data, key=key), hashlib.sha256(data).digest()
     except DataError as error:
-        nothing = dict.fromkeys(TABLES, NO_ROWS)
-        return _Checked(item_id=item_id, hashes=nothing, rows=dict.fromkeys(TABLES, 0), problems=(str(error),))
-    problems = []
-    if (marker.run_id, marker.item_id) != (run_id, item_id):
-        problems.append(f"marker {key} says it is item {marker.item_id} of run {marker.run_id}")
-    rows: dict[str, list[dict[str, Any]]] = {table: [] for table in TABLES}
-    for part in marker.parts:
+        return error
+
+
+def _sealed(store: ObjectStore, run_id: str, markers: _Markers) -> Iterator[str]:
+    """Sealed copies equal their markers, and no marker is gone."""
+    for key in sealed_keys(store, run_id):
         try:
-            rows[part.table] += read_rows(store, part)
+            copies = read_sealed_object(store, key)
         except DataError as error:
-            problems.append(str(error))
-    hashes = {table: row_hash(table, rows[table]) for table in TABLES}
-    if not problems:
-        # a part that could not be read makes every following check fail as well, and would only hide the cause
-        problems += [*_counts(marker, rows, key), *_hashes(marker, hashes, key), *_references(marker, rows, key)]
-    return _Checked(
-        item_id=item_id,
-        hashes=hashes,
-        rows={table: len(rows[table]) for table in TABLES},
-        problems=tuple(problems),
-    )
+            yield str(error)
+            continue
+        for item_id, data in copies.items():
+            if item_id not in markers.settled:
+                yield f"marker {marker_key(run_id, item_id)} is missing, though {key} holds a copy; restore it from that copy"
+            elif markers.digests.get(item_id) not in (None, hashlib.sha256(data).digest()):
+                yield f"sealed markers {key} hold another marker of item {item_id} than {marker_key(run_id, item_id)}"
 
 
-def _counts(marker: Marker, rows: Rows, key: str) -> Iterator[str]:
-    promised = marker.receipt.rows
-    for table in TABLES:
-        if promised[table] != len(rows[table]):
-            yield f"marker {key} promises {promised[table]} rows of {table}, its parts hold {len(rows[table])}"
-
-
-def _hashes(marker: Marker, hashes: Mapping[str, str], key: str) -> Iterator[str]:
-    for table in TABLES:
-        if marker.row_hash[table] != hashes[table]:
-            yield f"marker {key} promises row hash {marker.row_hash[table]} for {table}, its rows have {hashes[table]}"
-
-
-def _references(marker: Marker, rows: Rows, key: str) -> Iterator[str]:
-    """Every row is the marker's own; values stand on steps, labels on values."""
-    for table in TABLES:
-        strays = {(row["run_id"], row["item_id"]) for row in rows[table]} - {(marker.run_id, marker.item_id)}
-        for run_id, item_id in sorted(strays):
-            yield f"marker {key} publishes rows of {table} that are stamped run {run_id}, item {item_id}"
-    steps = {(row["episode_path"], row["step"]) for row in rows["steps"]}
-    values = {(row["fork_path"], row["action_index"]) for row in rows["values"]}
-    for row in rows["values"]:
-        if (row["episode_path"], row["step"]) not in steps:
-            yield f"marker {key}: the value at {row['fork_path']}.a{row['action_index']} is about a step that has no row"
-    for row in rows["labels"]:
-        if (row["fork_path"], row["action_index"]) not in values:
-            yield f"marker {key}: the label at {row['fork_path']}.a{row['action_index']} has no value"
+def _plan(record: RunRecord, *, settled: set[str], failed: set[str]) -> list[str]:
+    planned = {item.item_id for item in record.items}
+    return [
+        f"item {item} of run {record.run_id} has a marker but was never planned" for item in sorted(settled - planned)
+    ] + [
+        f"item {item} of run {record.run_id} was planned but has neither a marker nor a recorded failure; resume the run"
+        for item in sorted(planned - settled - failed)
+    ]

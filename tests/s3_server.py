@@ -26,6 +26,7 @@ from tests.needs import need, weed_binary
 
 START_TIMEOUT_S = 60.0
 _PORTS = ("s3", "master", "volume", "filer", "admin")
+_READER_KEY, _READER_SECRET = "reader-key", "reader-secret"
 _numbers = itertools.count()
 
 
@@ -45,6 +46,11 @@ class S3Server:
             "AWS_REGION": "us-east-1",
             "AWS_EC2_METADATA_DISABLED": "true",
         }
+
+    @property
+    def reader_environment(self) -> dict[str, str]:
+        """The same, for credentials that may read and list but not write."""
+        return self.environment | {"AWS_ACCESS_KEY_ID": _READER_KEY, "AWS_SECRET_ACCESS_KEY": _READER_SECRET}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,13 +121,12 @@ def _free_ports() -> dict[str, int]:
 
 
 def _command(binary: Path, folder: Path, server: S3Server, ports: dict[str, int]) -> list[str]:
-    identity = {
-        "name": "test",
-        "credentials": [{"accessKey": server.access_key, "secretKey": server.secret_key}],
-        "actions": ["Admin", "Read", "Write", "List"],
-    }
+    identities = [
+        _identity("test", server.access_key, server.secret_key, ["Admin", "Read", "Write", "List"]),
+        _identity("reader", _READER_KEY, _READER_SECRET, ["Read", "List"]),
+    ]
     config = folder / "identities.json"
-    config.write_text(json.dumps({"identities": [identity]}))
+    config.write_text(json.dumps({"identities": identities}))
     data = folder / "data"
     data.mkdir()
     fixed = {
@@ -140,6 +145,10 @@ def _command(binary: Path, folder: Path, server: S3Server, ports: dict[str, int]
         "master.telemetry": "false",
     }
     return [str(binary), "mini", *(f"-{name}={value}" for name, value in (fixed | ports).items())]
+
+
+def _identity(name: str, access_key: str, secret_key: str, actions: list[str]) -> dict[str, object]:
+    return {"name": name, "credentials": [{"accessKey": access_key, "secretKey": secret_key}], "actions": actions}
 
 
 def _remove_sockets(ports: dict[str, int]) -> None:

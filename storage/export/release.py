@@ -21,6 +21,7 @@ from storage.export.registry import find_format
 from storage.export.source import SourceItem, read_item
 from storage.export.splits import assign_splits
 from storage.export.survey import survey
+from storage.item_rows import ItemRows
 from storage.markers import Marker, combined_hashes, read_markers
 from storage.objects import ObjectStore, open_store
 from storage.runs import RunRecord, read_run
@@ -97,7 +98,8 @@ def _build(source: _Place, record: RunRecord, settings: ExportSettings, folder: 
     markers = {marker.item_id: marker for marker in read_markers(store, record.run_id)}
     found = survey(source.root, record.run_id, made, items=markers, endpoint_url=source.endpoint_url)
     splits = assign_splits(found.tasks, validation_share=settings.validation_share, seed=settings.seed)
-    gathered = gather(_items(store, record, markers), made, splits=splits, folder=folder, sizes=Sizes())
+    rows = ItemRows(store, record.run_id, endpoint_url=source.endpoint_url)
+    gathered = gather(_items(rows, record, markers), made, splits=splits, folder=folder, sizes=Sizes())
     row_hash = combined_hashes(markers.values())
     return ExportContent(
         format=made,
@@ -113,12 +115,12 @@ def _build(source: _Place, record: RunRecord, settings: ExportSettings, folder: 
     )
 
 
-def _items(store: ObjectStore, record: RunRecord, markers: Mapping[str, Marker]) -> Iterator[SourceItem]:
+def _items(rows: ItemRows, record: RunRecord, markers: Mapping[str, Marker]) -> Iterator[SourceItem]:
     """In the order of the plan: that of the benchmark's tasks."""
     for planned in record.items:
         if planned.item_id in markers:
             briefing = record.briefing(planned.domain)
-            yield read_item(store, markers[planned.item_id], planned=planned, briefing=briefing)
+            yield read_item(rows, markers[planned.item_id], planned=planned, briefing=briefing)
 
 
 def _card(content: ExportContent, folder: Path) -> ExportFile:

@@ -5,7 +5,7 @@ Only what leads to a fork is read into Python: the branches that were played out
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import groupby
 from typing import Any
@@ -17,10 +17,9 @@ from labeling.records import ActionValue, Label
 from rollouts.episode import Briefing
 from rollouts.protocols import Question
 from storage.conversations import ItemConversations, lineage
+from storage.item_rows import ItemRows
 from storage.markers import Marker
 from storage.messages import draft_from_json
-from storage.objects import ObjectStore
-from storage.parts import read_part, read_rows
 from storage.runs import DomainBriefing, PlannedItem
 
 _VALUE_FIELDS = tuple(field.name for field in fields(ActionValue))
@@ -44,42 +43,35 @@ class SourceItem:
         return Question(conversation=conversation, briefing=self.briefing, draft=value.action, seed=0)
 
 
-def read_item(store: ObjectStore, marker: Marker, *, planned: PlannedItem, briefing: DomainBriefing) -> SourceItem:
+def read_item(rows: ItemRows, marker: Marker, *, planned: PlannedItem, briefing: DomainBriefing) -> SourceItem:
     """DataError for a part that is missing or is not what the marker published."""
-    values = [_value(row) for row in _rows(store, marker, "values")]
+    values = [_value(row) for row in rows.read(marker, "values").to_pylist()]
     forked = sorted({value.episode_path for value in values})
     return SourceItem(
         run_id=marker.run_id,
         planned=planned,
         briefing=Briefing(policy=briefing.policy, tools=briefing.tools, user_instructions=""),
-        conversations=_conversations(store, marker, forked),
+        conversations=_conversations(rows, marker, forked),
         forks={path: tuple(found) for path, found in groupby(values, key=lambda value: value.fork_path)},
-        labels=tuple(_label(row) for row in _rows(store, marker, "labels")),
+        labels=tuple(_label(row) for row in rows.read(marker, "labels").to_pylist()),
     )
 
 
-def _conversations(store: ObjectStore, marker: Marker, forked: Sequence[str]) -> ItemConversations:
+def _conversations(rows: ItemRows, marker: Marker, forked: Sequence[str]) -> ItemConversations:
     needed = {path for episode in forked for path, _ in lineage(episode)}
     return ItemConversations(
-        episodes=_selected(store, marker, "episodes", columns=["episode_path", "opening"], episodes=needed),
-        steps=_selected(store, marker, "steps", columns=["episode_path", "step", "added"], episodes=needed),
+        episodes=_selected(rows, marker, "episodes", columns=["episode_path", "opening"], episodes=needed),
+        steps=_selected(rows, marker, "steps", columns=["episode_path", "step", "added"], episodes=needed),
     )
 
 
 def _selected(
-    store: ObjectStore, marker: Marker, table: str, *, columns: list[str], episodes: Iterable[str]
-) -> Iterator[dict[str, Any]]:
+    rows: ItemRows, marker: Marker, table: str, *, columns: list[str], episodes: Iterable[str]
+) -> list[dict[str, Any]]:
     wanted = pa.array(sorted(episodes), type=pa.string())
-    for part in marker.parts:
-        if part.table == table:
-            rows = read_part(store, part).select(columns)
-            yield from rows.filter(pc.is_in(rows["episode_path"], value_set=wanted)).to_pylist()
-
-
-def _rows(store: ObjectStore, marker: Marker, table: str) -> Iterator[dict[str, Any]]:
-    for part in marker.parts:
-        if part.table == table:
-            yield from read_rows(store, part)
+    found = rows.read(marker, table, columns=columns)
+    selected: list[dict[str, Any]] = found.filter(pc.is_in(found["episode_path"], value_set=wanted)).to_pylist()
+    return selected
 
 
 def _value(row: Mapping[str, Any]) -> ActionValue:

@@ -13,6 +13,9 @@ class MemoryJournal:
     answers: dict[str, dict[str, Answer]] = field(default_factory=dict)
     # item → place → answer; journals of several workers may share it
 
+    failed: None = None
+    # memory is never full
+
     def recall(self, item_id: str) -> Mapping[str, Answer]:
         return dict(self.answers.get(item_id, {}))
 
@@ -21,6 +24,9 @@ class MemoryJournal:
 
     def settled(self, item_id: str) -> None:
         self.answers.pop(item_id, None)
+
+    async def flush(self) -> None:
+        pass
 
     async def close(self) -> None:
         pass

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 shares = st.floats(min_value=0.0, max_value=1.0)
 halves = st.floats(min_value=0.0, max_value=0.5)
+losses = st.floats(min_value=0.01, max_value=0.99)
 counts = st.integers(min_value=1, max_value=1000)
 names = st.text(alphabet="abcXYZ019-_. \"'\\é", min_size=1, max_size=12)
 
@@ -59,7 +60,11 @@ judges = st.one_of(
 )
 branchings = st.one_of(
     st.fixed_dictionaries({"policy": st.just("none")}, optional={"trunks": counts}),
-    some(policy=st.just("every_step"), trunks=counts, width=counts, rollouts=counts, delta=shares),
+    some(policy=st.just("every_step"), trunks=counts, width=counts, rollouts=counts, delta=losses),
+    st.fixed_dictionaries(
+        {"policy": st.sampled_from(["bisect", "adaptive"])},
+        optional={"rollouts": st.integers(2, 1000), "confidence": st.floats(0.51, 0.99), "calls_per_label": losses},
+    ),
 )
 runs = st.one_of(
     some(

@@ -110,9 +110,9 @@ def test_what_determines_the_rows_changes_the_digest(override: str) -> None:
 
 
 def test_a_whole_number_and_the_same_fraction_are_one_configuration() -> None:
-    whole = parse_config({"branching": {"delta": 0}, "labels": {"level": 0.5}}, source="whole")
+    whole = parse_config({"branching": {"budget_failed": 2}, "labels": {"level": 0.5}}, source="whole")
     assert config_digest(whole) == config_digest(
-        parse_config({"branching": {"delta": 0.0}, "labels": {"level": 0.5}}, source="x")
+        parse_config({"branching": {"budget_failed": 2.0}, "labels": {"level": 0.5}}, source="x")
     )
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from labeling.labels import LabelRule, label_actions
 from labeling.records import ActionValue
+from rollouts.episode import Approve, Revise, Verdict
 from tests.labeling.values import value_of
 from tests.toy import press
 
@@ -63,3 +64,42 @@ def test_forks_are_judged_apart() -> None:
     other = replace(_value(0, 0, 8), fork_path="t0.s2")
     labels = label_actions([_value(0, 8, 8), other], RULE)
     assert [label.label for label in labels] == ["approve", "abstain"]
+
+
+def test_the_first_error_is_the_first_step_of_the_trunk_that_should_have_been_revised() -> None:
+    bad, good = _value(0, 0, 8), _value(1, 8, 8)
+    forks = [
+        [replace(value, fork_path=f"t0.s{step}", step=step) for value in values]
+        for step, values in (
+            (7, (bad, good)),
+            (3, (bad, good)),
+            (1, (replace(bad, action_index=1), replace(good, action_index=0))),
+        )
+    ]
+    labels = label_actions([value for values in forks for value in values], RULE)
+    assert {label.first_error for label in labels} == {3}
+    sound = label_actions(forks[2], RULE)
+    assert [label.label for label in sound] == ["revise", "approve"]
+    assert {label.first_error for label in sound} == {None}
+
+
+@pytest.mark.parametrize(
+    ("verdict", "consensus"),
+    [
+        (Approve(), ["disagree", "agree"]),
+        (Revise(feedback="No."), ["agree", "disagree"]),
+        (None, ["none", "none"]),
+    ],
+)
+def test_the_critics_word_moves_no_label_and_is_told_beside_it(verdict: Verdict | None, consensus: list[str]) -> None:
+    values = [_value(0, 0, 8), _value(1, 8, 8)]
+    verdicts = {("t0.s1", index): verdict for index in (0, 1)} if verdict else {}
+    labels = label_actions(values, RULE, verdicts)
+    assert [label.consensus for label in labels] == consensus
+    assert [replace(label, consensus="none") for label in labels] == label_actions(values, RULE)
+
+
+def test_with_an_abstention_nobody_can_agree() -> None:
+    values = [_value(0, 0, 8), _value(1, 0, 8)]
+    labels = label_actions(values, RULE, {("t0.s1", 0): Approve()})
+    assert [(label.label, label.consensus) for label in labels] == [("abstain", "none")] * 2

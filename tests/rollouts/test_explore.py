@@ -7,16 +7,16 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from labeling.values import action_values
+from labeling.values import action_values, rollouts_saved
 from rollouts.branching import BranchingSettings, PlayBranch, Request, TreeView, fork_policy
+from rollouts.budget import Allowance
 from rollouts.episode import Conversation, Draft, Episode, Finished
 from rollouts.errors import FailureKind, RolloutError
 from rollouts.explore import explore
-from rollouts.budget import Allowance
 from rollouts.ledger import Ledger
 from rollouts.meter import Meter
 from rollouts.protocols import NoCritic
-from rollouts.tree import Tree, path_order
+from rollouts.tree import Tree, branch_place, path_order
 from tests.toy import BRANCHING, PRESSES, ToyActor, press, toy_item, toy_player
 
 EVERY = replace(BRANCHING, trunks=3, rollouts=3)
@@ -39,9 +39,17 @@ async def test_every_step_of_the_chosen_trunk_is_forked_and_every_action_gets_it
     for fork in tree.forks.values():
         assert fork.actions[0].action_key == tree.episodes[forked].steps[fork.step].action_key
         assert sum(action.multiplicity for action in fork.actions) == fork.draws
-        assert [len(tree.branches(fork.path, action.index)) for action in fork.actions] == [3] * len(fork.actions)
-    branches = sum(len(fork.actions) * 3 for fork in tree.forks.values())
-    assert len(tree.episodes) == 3 + branches
+    for value in action_values(tree, level=0.8):
+        wanted = 0 if value.stop_reason == "settled_by_next" else max(0, 3 - value.free_n)
+        assert len(tree.branches(value.fork_path, value.action_index)) == wanted
+
+
+async def test_what_other_plays_have_shown_is_not_played_again() -> None:
+    tree = await _grow(ToyActor(skill=0.9), replace(EVERY, rollouts=16))
+    values = action_values(tree, level=0.8)
+    saved = rollouts_saved(values, rollouts=16)
+    assert saved == 16 * len(values) - sum("." in path for path in tree.episodes)
+    assert saved > 0.15 * 16 * len(values)
 
 
 async def test_a_failing_trunk_is_forked_before_one_that_succeeded() -> None:
@@ -92,10 +100,10 @@ async def test_siblings_of_a_rollout_meet_the_same_user() -> None:
     policy = fork_policy("every_step", replace(EVERY, trunks=1, rollouts=2))
     tree = await explore(toy_item(), player, policy=policy, meter=Meter(), slots=asyncio.Semaphore(1))
     last_answers = [seed for spoken, seed in seen if spoken]
-    branches = len(tree.episodes) - 1
-    forks_times_rollouts = len(tree.forks) * 2
-    assert len(last_answers) == branches + 1
-    assert len(set(last_answers)) == forks_times_rollouts + 1
+    branches = [place for path in tree.episodes if (place := branch_place(path))]
+    assert len(last_answers) == len(branches) + 1
+    assert len(set(last_answers)) == len({(place.fork_path, place.rollout) for place in branches}) + 1
+    assert len(set(last_answers)) < len(last_answers)
 
 
 async def test_the_spend_of_a_tree_is_every_call_that_was_made() -> None:

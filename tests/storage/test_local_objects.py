@@ -49,6 +49,31 @@ def test_a_file_under_way_is_no_object(tmp_path: Path) -> None:
     assert [info.key for info in store.list("a")] == ["a/b"]
 
 
+def test_what_dead_writers_left_can_be_found_and_removed(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path))
+    store.put("tables/a/b", b"1")
+    for folder in ("tables/a", "runs"):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        (tmp_path / folder / ".writing-left").write_bytes(b"half")
+    (left,) = store.unfinished("tables/")
+    assert (left.key, left.token) == ("tables/a/.writing-left", str(tmp_path / "tables/a/.writing-left"))
+    store.abandon(left)
+    store.abandon(left)
+    assert list(store.unfinished("tables/")) == []
+    assert [write.key for write in store.unfinished("")] == ["runs/.writing-left"]
+
+
+def test_an_object_that_vanishes_during_a_listing_is_left_out(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path))
+    for key in ("a/1", "a/2", "a/3"):
+        store.put(key, b"")
+    listing = store.list("a/")
+    first = next(listing).key
+    for key in {"a/1", "a/2", "a/3"} - {first}:
+        store.delete(key)
+    assert list(listing) == []
+
+
 def test_nothing_is_touched_before_the_first_put(tmp_path: Path) -> None:
     store = open_store(str(tmp_path / "data"))
     assert list(store.list("")) == []

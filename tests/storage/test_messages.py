@@ -61,6 +61,7 @@ REVIEWS = st.builds(
     Review,
     draft=DRAFTS,
     verdict=st.one_of(st.none(), st.just(Approve()), st.builds(Revise, feedback=TEXT)),
+    score=st.none() | st.floats(0, 1),
     usage=USAGE,
 )
 
@@ -80,6 +81,13 @@ def test_a_draft_comes_back_as_it_went(draft: Draft) -> None:
 @given(st.lists(REVIEWS, max_size=3).map(tuple))
 def test_reviews_come_back_as_they_went(reviews: tuple[Review, ...]) -> None:
     assert reviews_from_json(reviews_to_json(reviews)) == reviews
+
+
+def test_a_review_without_a_score_is_stored_as_it_was_before_there_were_scores() -> None:
+    (stored,) = json.loads(reviews_to_json([Review(draft=Draft(text="a"), verdict=None)]))
+    assert list(stored) == ["draft", "verdict", "usage"]
+    (scored,) = json.loads(reviews_to_json([Review(draft=Draft(text="a"), verdict=None, score=0.0)]))
+    assert scored["score"] == 0.0
 
 
 @given(st.text(max_size=20))

@@ -5,13 +5,15 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from pyarrow.dataset import dataset
 
 from rollouts.episode import AssistantMessage, Message, ToolMessage, UserMessage
 from rollouts.errors import DataError, UsageError
+from storage.compaction import compact
 from storage.conversations import ItemConversations, lineage
 from storage.layout import marker_key
 from storage.objects import ObjectStore, open_store
-from storage.reader import conversation, live_parts, scan
+from storage.reader import conversation, live_files, live_parts, scan
 from storage.rows import RunStamp
 from storage.runs import create_run
 from storage.schema import SCHEMAS, TABLES
@@ -53,6 +55,38 @@ def test_a_scan_takes_one_run_or_all(root: str) -> None:
     publish(store, num_items=2, run_id="b")
     assert scan(root, "episodes", run_id="a").collect().height == 6
     assert scan(root, "episodes").collect()["run_id"].value_counts().sort("run_id").rows() == [("a", 6), ("b", 12)]
+
+
+def test_only_files_of_the_wanted_domains_and_splits_are_opened(root: str) -> None:
+    store = open_store(root)
+    publish(store, num_items=1, domain="retail", run_id="a")
+    publish(store, num_items=1, domain="air/line", run_id="b")
+    for part in live_parts(store, "a", "steps"):
+        store.put(part.key, b"whoever opens this fails")
+    assert scan(root, "steps", domain="air/line").collect().height == 9
+    assert scan(root, "steps", domain=["air/line", "telecom"], split="train").collect().height == 9
+    assert scan(root, "steps", split=["test"]).collect().height == 0
+    with pytest.raises(pl.exceptions.ComputeError):
+        scan(root, "steps", domain=["retail", "air/line"]).collect()
+
+
+def test_columns_that_a_query_does_not_use_are_not_read(root: str) -> None:
+    publish(open_store(root))
+    plan = scan(root, "steps").filter(pl.col("step") > 0).select("kind").explain()
+    assert "PROJECT 2/" in plan
+    assert "SELECTION" in plan
+
+
+def test_live_files_are_what_other_tools_should_read(root: str) -> None:
+    publish(open_store(root), domain="a b/../ü%20[1]*")
+    publish(open_store(root), run_id="other")
+    compact(open_store(root), "run-1")
+    files = live_files(root, "labels")
+    assert len(files) == 2 + 4
+    rows = scan(root, "labels").collect()
+    assert dataset(files, format="parquet").to_table().num_rows == rows.height == 32
+    assert live_files(root, "labels", run_id="other", domain="retail") == files[:4]
+    assert len(list(open_store(root).list("tables/labels/"))) > len(files)
 
 
 def test_rows_count_only_once_their_marker_exists(root: str) -> None:

@@ -108,6 +108,6 @@ def test_text_that_utf8_cannot_hold_is_mended_in_every_column(tables: dict[str, 
 
 def test_a_label_without_a_value_is_a_bug_that_travels_up() -> None:
     tree = sample_tree()
-    _, labels = labelling(tree)
+    labels = labelling(tree).labels
     with pytest.raises(KeyError, match=r"t0\.s1"):
-        tree_tables(tree, [], labels, STAMP)
+        tree_tables(tree, [], labels, [], STAMP)

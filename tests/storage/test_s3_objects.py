@@ -6,12 +6,13 @@ import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+import boto3
 import pytest
 
 from rollouts.errors import DataError, UsageError
 from storage.objects import open_store
 from storage.s3_objects import Patience, S3ObjectStore
-from tests.s3_server import S3Place
+from tests.s3_server import S3Place, S3Server
 from tests.storage.lossy_proxy import Fate, LossyProxy, lossy_proxy
 
 HURRIED = Patience(attempts=3, connect_timeout_s=2, read_timeout_s=5, first_pause_s=0.001)
@@ -79,6 +80,40 @@ def test_a_listing_of_many_pages_is_whole(s3_place: S3Place) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda key: store.put(key, b""), wanted))
     assert {info.key for info in store.list("k/")} == wanted
+
+
+@pytest.mark.s3
+def test_uploads_that_others_abandoned_can_be_found_and_aborted(s3_place: S3Place, s3_server: S3Server) -> None:
+    client = boto3.client("s3", endpoint_url=s3_place.endpoint_url)
+    prefix = s3_place.root.removeprefix(f"s3://{s3_server.bucket}/")
+    for name in ("tables/x", "tables/y", "elsewhere"):
+        client.create_multipart_upload(Bucket=s3_server.bucket, Key=f"{prefix}/{name}")
+    store = open_store(s3_place.root, endpoint_url=s3_place.endpoint_url)
+    store.put("tables/z", b"1")
+    first, second = sorted(store.unfinished("tables/"), key=lambda upload: upload.key)
+    assert (first.key, second.key) == ("tables/x", "tables/y")
+    store.abandon(first)
+    store.abandon(first)
+    assert [upload.key for upload in store.unfinished("tables/")] == ["tables/y"]
+    store.abandon(second)
+    assert [info.key for info in store.list("")] == ["tables/z"]
+
+
+@pytest.mark.s3
+def test_credentials_that_may_read_but_not_write_are_told_what_they_may_not(
+    s3_place: S3Place, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_store(s3_place.root, endpoint_url=s3_place.endpoint_url).put("there", b"1")
+    for name, value in s3_server.reader_environment.items():
+        monkeypatch.setenv(name, value)
+    store = open_store(s3_place.root, endpoint_url=s3_place.endpoint_url)
+    assert store.get("there") == b"1"
+    for put in (store.put, store.put_if_absent):
+        with pytest.raises(UsageError, match=r"valid but may not write test-\d+/new there .*allowed to read, write"):
+            put("new", b"1")
+    with pytest.raises(UsageError, match=r"valid but may not delete test-\d+/there there"):
+        store.delete("there")
+    assert [info.key for info in store.list("")] == ["there"]
 
 
 @pytest.mark.s3

@@ -12,7 +12,7 @@ from rollouts.errors import DataError
 from rollouts.protocols import TreeSink
 from rollouts.receipt import Progress
 from rollouts.tree import Tree
-from storage.markers import marker_keys, read_marker, read_markers
+from storage.markers import COMMIT_DEADLINE_S, marker_keys, read_marker, read_markers
 from storage.objects import MissingObject, ObjectStore, open_store
 from storage.reader import live_parts
 from storage.runs import create_run
@@ -26,8 +26,8 @@ from tests.storage.lossy_proxy import lossy_proxy
 from tests.storage.trees import STAMP, labelling, run_record, sample_tree, work_item
 
 RACERS = 8
-NUM_PUTS = 6
-# episodes, steps, values, labels of two rules, marker
+NUM_PUTS = 8
+# episodes, steps, values, labels of two rules, critiques, calls, marker
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def objects(store: ObjectStore) -> dict[str, bytes]:
 def test_a_receipt_counts_what_was_published(store: ObjectStore) -> None:
     writer: TreeSink = sink(store)
     receipt = writer.write(sample_tree())
-    assert dict(receipt.rows) == {"episodes": 6, "steps": 9, "values": 4, "labels": 8}
+    assert dict(receipt.rows) == {"episodes": 6, "steps": 9, "values": 4, "labels": 8, "critiques": 3, "calls": 6}
     assert receipt.progress == Progress(
         episodes_planned=6,
         episodes_settled=5,
@@ -175,3 +175,34 @@ def test_a_server_that_goes_away_leaves_nothing_half_published(s3_place: S3Place
 
 def _wait(barrier: threading.Barrier) -> None:
     barrier.wait(timeout=60)
+
+
+class SlowClock:
+    """Says that this much time passed between any two looks."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        self.now += self.seconds
+        return self.now
+
+
+@pytest.mark.parametrize(("seconds", "again"), [(COMMIT_DEADLINE_S - 1, False), (COMMIT_DEADLINE_S + 1, True)])
+def test_a_writer_that_was_held_up_puts_its_parts_again_after_its_marker(
+    store: ObjectStore, seconds: float, again: bool
+) -> None:
+    create_run(store, run_record(1))
+
+    def collect(number: int) -> None:
+        # the collector took the parts for nobody's, right before the marker
+        if again and number == NUM_PUTS - 1:
+            for info in list(store.list("tables/")):
+                store.delete(info.key)
+
+    watched = WatchedStore(store, before=collect)
+    receipt = ParquetSink(watched, STAMP, labelling, clock=SlowClock(seconds)).write(sample_tree())
+    assert watched.puts[NUM_PUTS:] == (watched.puts[: NUM_PUTS - 1] if again else [])
+    assert verify_run(store, "run-1").problems == ()
+    assert verify_run(store, "run-1").rows == receipt.rows

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
-from labeling.records import ActionValue, Label
+from labeling.records import ActionValue, Conclusions, CritiqueValue, Label
 from rollouts.episode import (
     Approve,
     AssistantMessage,
@@ -16,6 +16,7 @@ from rollouts.episode import (
     Failure,
     Finished,
     Outcome,
+    PaidReply,
     Review,
     Revise,
     Reward,
@@ -28,6 +29,7 @@ from rollouts.episode import (
     ToolSpec,
     Usage,
     UserMessage,
+    Verdict,
 )
 from rollouts.errors import FailureKind
 from rollouts.identity import action_key, digest
@@ -51,6 +53,17 @@ TOOL = ToolSpec(
     kind="write",
 )
 SPEND = Spend(actor_calls=2, user_calls=1, prompt_tokens=900, completion_tokens=40, cached_tokens=600, cost_usd=0.0125)
+
+REPLIES = {
+    "t0/0/opening/0": (PaidReply(model="small", prompt_tokens=50, completion_tokens=9, latency_s=0.5),),
+    "t0/0/actor/0": (
+        PaidReply(model="large", prompt_tokens=100, completion_tokens=2, cost_usd=0.01, finish_reason="length"),
+        PaidReply(model="large", prompt_tokens=100, completion_tokens=5, cost_usd=0.01, attempts=3, wait_s=2.5),
+    ),
+    "t0.s1.a1.r0/10/user/1": (PaidReply(model="small", finish_reason="stop"),),
+    "t0.s1.a1.r0/2/critic/0": (PaidReply(model="judge \ud83d", cached_tokens=64, cost_usd=None),),
+    "t0.s1/1/draw/1": (PaidReply(model="large", prompt_tokens=100),),
+}
 
 
 def work_item(index: int = 0, *, domain: str = "retail", split: str = "train") -> WorkItem:
@@ -157,14 +170,49 @@ def sample_tree(item: WorkItem | None = None, *, duration_s: float = 1.5) -> Tre
         item=item or work_item(),
         episodes={made.path: made for made in episodes},
         forks={made.path: made for made in forks},
+        replies=REPLIES,
         early_stop=True,
     )
 
 
-def labelling(tree: Tree) -> tuple[list[ActionValue], list[Label]]:
-    """A value for each action of each fork, and a label of it by each of two rules."""
+def labelling(tree: Tree) -> Conclusions:
+    """A value for each action of each fork, a label of it by each of two rules, and critiques of the first three."""
     values = [_value(tree, made, action) for made in tree.forks.values() for action in made.actions]
-    return values, [_label(value, rule) for value in values for rule in ("rule/1", "rule/2")]
+    verdicts = (Approve(), Revise(feedback="Ask first — “policy” §3"), None)
+    return Conclusions(
+        values=values,
+        labels=[_label(value, rule) for value in values for rule in ("rule/1", "rule/2")],
+        critiques=[_critique(value, verdict) for value, verdict in zip(values, verdicts, strict=False)],
+    )
+
+
+def _critique(value: ActionValue, verdict: Verdict | None) -> CritiqueValue:
+    played = int(isinstance(verdict, Revise))
+    return CritiqueValue(
+        fork_path=value.fork_path,
+        episode_path=value.episode_path,
+        step=value.step,
+        state_key=value.state_key,
+        action_index=value.action_index,
+        action_key=value.action_key,
+        action=value.action,
+        kind=value.kind,
+        verdict=verdict,
+        score=0.25 if played else None,
+        delivered_n=3 * played,
+        delivered_successes=2 * played,
+        delivered_failures=played,
+        unchanged_n=played,
+        executed_n=value.n,
+        executed_successes=value.successes,
+        num_pairs=played,
+        uplift_mean=0.5 if played else None,
+        uplift_lower=-0.25 if played else None,
+        uplift_upper=1 if played else None,
+        level=0.9,
+        worth="undecided" if played else None,
+        labeler="uplift/1",
+    )
 
 
 def _value(tree: Tree, made: Fork, action: ForkAction) -> ActionValue:

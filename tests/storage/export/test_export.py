@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -17,6 +18,8 @@ from rollouts.episode import Approve, Revise
 from rollouts.errors import DataError, UsageError
 from rollouts.protocols import Question
 from rollouts.tree import Tree
+from storage.collect import GRACE_S, collect_garbage, store_time
+from storage.compaction import compact
 from storage.content_hash import content_hash
 from storage.export import FORMATS, export
 from storage.markers import combined_hashes, read_markers
@@ -100,6 +103,21 @@ def test_each_measured_action_is_one_value(root: str, trees: list[Tree], tmp_pat
             assert row[name] == getattr(value, name)
         assert row["is_trunk_action"] == (value.action_index == 0)
         assert row["messages"][-1]["content"].endswith(f"<draft>\n{row['action']}\n</draft>")
+
+
+@pytest.mark.parametrize("fmt", sorted(FORMATS))
+def test_a_compacted_run_exports_the_same_files(root: str, tmp_path: Path, fmt: str) -> None:
+    copy = str(shutil.copytree(root, tmp_path / "copy"))
+    compact(open_store(copy), RUN)
+    store = open_store(copy)
+    collect_garbage(store, now=store_time(store) + 2 * GRACE_S)
+    for place, out in ((root, "before"), (copy, "after")):
+        export(place, RUN, fmt=fmt, out=str(tmp_path / out))
+    before, after = (
+        {path.relative_to(tmp_path / out): path.read_bytes() for path in (tmp_path / out).rglob("*") if path.is_file()}
+        for out in ("before", "after")
+    )
+    assert before == after
 
 
 def test_equal_questions_with_equal_answers_are_one_row(tmp_path: Path) -> None:

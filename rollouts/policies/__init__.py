@@ -1,0 +1,1 @@
+"""Fork policies, one module each, and what they share. They are registered in `rollouts.branching`."""
