@@ -181,6 +181,28 @@ def submit(
     return submit_job(config, address=address, overrides=set_ or [], root=root, run_id=run_id, python=python)
 
 
+@app.command("serve-critic")
+@_guarded
+def serve_critic(
+    model: Annotated[str, typer.Argument(help="The critic: a folder, or a name on the model hub.")],
+    host: Annotated[str, typer.Option(help="Where to listen.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Where to listen.")] = 8001,
+    num_gpus: Annotated[float, typer.Option(help="GPUs; 0 is the CPU build of vLLM.")] = 1.0,
+    tensor_parallel: Annotated[int, typer.Option(help="GPUs that the model is split over.")] = 1,
+    max_model_len: Annotated[int, typer.Option(help="Tokens of prompt and answer; 0: as many as the model takes.")] = 0,
+    python: Annotated[str, typer.Option(help="Interpreter of an environment that has vLLM.", show_default=False)] = "",
+) -> int:
+    """Serve a critic over the OpenAI protocol, by vLLM's own server, for critic.kind = "chat" or an agent of your own."""
+    from actors.critic_settings import CriticSettings
+    from infra.serve_critic import serve_critic as become_server
+
+    settings = CriticSettings(
+        model=model, num_gpus=num_gpus, tensor_parallel=tensor_parallel, max_model_len=max_model_len
+    )
+    become_server(settings, host=host, port=port, python=python)
+    return 0
+
+
 # -- make tasks -------------------------------------------------------------------------------------------------------
 
 

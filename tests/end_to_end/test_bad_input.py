@@ -32,7 +32,8 @@ def _refused(*arguments: str, says: tuple[str, ...], code: int = 2) -> None:
         ("tasks.split=base", ("test split", "40")),
         ("tasks.split=dev", ("dev", "train")),
         ("tasks.count=75", ("74",)),
-        ("critic.kind=vllm", ("vllm", "scripted")),
+        ("critic.kind=vllm", ("critic.model", "folder")),
+        ("critic.kind=clever", ("clever", "scripted", "vllm")),
         ("actor.kind=chat", ("base_url", "model")),
     ],
 )

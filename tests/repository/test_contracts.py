@@ -15,9 +15,9 @@ from tests.repository.sources import PACKAGES, PYPROJECT
 
 FOLDERS = [*PACKAGES, "actors/environments", "actors/ray_workers"]
 ALLOWED = {
-    "actors/chat_client.py": "import aiohttp, orjson",
+    "actors/chat_http.py": "import aiohttp, orjson",
     "actors/environments/tau2.py": "import inspect_ai, inspect_evals.tau2, pydantic",
-    "actors/ray_workers/pool.py": "import ray.util, actors.chat_client, labeling.stage",
+    "actors/ray_workers/pool.py": "import ray.util, actors.chat_http, labeling.stage",
     "actors/vllm_critic.py": "import vllm, rollouts.tree",
     "infra/cli.py": "import ray, pydantic, rich.table, typer, actors.ray_workers.pool, storage.writer",
     "labeling/stage.py": "import polars, rollouts.tree",
