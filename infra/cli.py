@@ -92,16 +92,28 @@ def _configured(config: str, overrides: list[str] | None, root: str | None) -> R
 
 @_command
 def plan(
-    config: Config, set_: Set = None, root: ConfigRoot = None, run_id: RunId = None, as_json: AsJson = False
+    config: Config,
+    set_: Set = None,
+    root: ConfigRoot = None,
+    run_id: RunId = None,
+    like: Annotated[
+        str | None,
+        typer.Option(
+            "--like", metavar="RUN", help="The run of the root to take figures from.", show_default="the most alike"
+        ),
+    ] = None,
+    as_json: AsJson = False,
 ) -> int:
-    """Say what a run would play, without playing or writing anything."""
-    from infra.forecast import forecast, forecast_rows
-    from infra.pipeline import open_environment
+    """Say what a run would play and what it would take, without playing or writing anything."""
+    from infra.forecast import forecast
+    from infra.forecast_text import forecast_rows
+    from infra.pipeline import open_environment, open_root
     from infra.pipeline import plan as make_items
 
     configured = _configured(config, set_, root)
-    items = make_items(configured, open_environment(configured))
-    told = forecast(configured, items, name=Path(config).stem, run_id=run_id)
+    world = open_environment(configured)
+    items = make_items(configured, world)
+    told = forecast(configured, items, world, open_root(configured), name=Path(config).stem, run_id=run_id, like=like)
     if as_json:
         print(json.dumps(told, indent=2))
     else:

@@ -6,7 +6,7 @@ Displays only format. They read no clock and count nothing themselves; what they
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TextIO
 
@@ -227,6 +227,8 @@ class RunSummary:
     root: str
     next_command: str
     # the one that most readers will want to type now
+    predicted: Sequence[tuple[str, str]] = ()
+    # rows: what was foretold, and by how much it was wrong
 
 
 def summary_rows(run: RunSummary) -> list[tuple[str, str]]:
@@ -251,6 +253,7 @@ def summary_rows(run: RunSummary) -> list[tuple[str, str]]:
         ("tokens", f"{count_text(spend.prompt_tokens)} prompt, {count_text(spend.completion_tokens)} completion"),
         ("cost", cost_text(spend.cost_usd)),
         ("wall time", duration_text(run.wall_s)),
+        *run.predicted,
         ("content hash", run.content_hash),
         ("root", run.root),
         ("next", run.next_command),

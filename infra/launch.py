@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
 from typing import Any, Literal, assert_never
@@ -17,7 +17,10 @@ from typing import Any, Literal, assert_never
 from infra.casting import check_keys
 from infra.config import RunConfig, check_run_id, data_config, default_run_id, differing_keys, effective, parse_config
 from infra.display import Display
+from infra.forecast import forecast
+from infra.forecast_limits import check_budget
 from infra.pipeline import max_items_out, open_environment, open_root, plan, worker_pool
+from infra.prediction import stored_forecast
 from infra.runs import RunStatus, read_status
 from rollouts.budget import Budget
 from rollouts.driver import Observer, drive
@@ -74,7 +77,8 @@ def prepare(config: RunConfig, *, name: str, run_id: str | None = None, allow_te
     """Plan the run and write its record, or find it again.
 
     UsageError when the id belongs to a run with another configuration (the differing keys are named), when the tasks are not to be
-    generated from (`allow_test`: an evaluation may play a test split), or when something that the run needs is not installed.
+    generated from (`allow_test`: an evaluation may play a test split), when a limit is smaller than one episode, or when something
+    that the run needs is not installed.
     """
     world = open_environment(config)
     items = plan(config, world, allow_test=allow_test)
@@ -82,11 +86,16 @@ def prepare(config: RunConfig, *, name: str, run_id: str | None = None, allow_te
     # asks for keys now: a missing one is told before anything is written or started
     chosen = check_run_id(run_id or config.run.id or default_run_id(config, name))
     store = open_root(config)
-    claim_root(store)
     if chosen in list_runs(store):
-        _check_same(read_run(store, chosen), config, items)
+        existing = read_run(store, chosen)
+        _check_same(existing, config, items)
+        check_budget(config, existing.forecast)
+        claim_root(store)
     else:
-        create_run(store, _record(config, chosen, items, world))
+        told = forecast(config, items, world, store, name=name, run_id=chosen)
+        # refuses a budget that buys nothing before anything is written
+        claim_root(store)
+        create_run(store, _record(config, chosen, items, world, stored_forecast(told)))
     return Prepared(config=config, run_id=chosen, store=store, items=items, before=read_status(store, chosen))
 
 
@@ -106,7 +115,9 @@ def _check_same(existing: RunRecord, config: RunConfig, items: Sequence[WorkItem
         )
 
 
-def _record(config: RunConfig, run_id: str, items: Sequence[WorkItem], world: Environment[Any]) -> RunRecord:
+def _record(
+    config: RunConfig, run_id: str, items: Sequence[WorkItem], world: Environment[Any], told: Mapping[str, Any]
+) -> RunRecord:
     first = world.briefing(items[0].task) if items else None
     briefings = (
         (DomainBriefing(domain=config.tasks.domain, policy=first.policy, tools=first.tools),)
@@ -129,6 +140,7 @@ def _record(config: RunConfig, run_id: str, items: Sequence[WorkItem], world: En
         briefings=briefings,
         treeroll_version=metadata.version("treeroll"),
         created_by={name: metadata.version(name) for name in ("ray", "pyarrow")},
+        forecast=told,
     )
 
 

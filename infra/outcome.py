@@ -7,6 +7,7 @@ from typing import Any, TextIO
 
 from infra.display import RunSummary, cost_text, count_text, print_summary
 from infra.launch import Ended, Prepared
+from infra.prediction import compared, prediction_rows
 from infra.runs import RunStatus, read_status
 from storage.export import ExportReport
 from storage.reader import count_by
@@ -32,9 +33,18 @@ def print_outcome(prepared: Prepared, ended: Ended, stream: TextIO) -> None:
             content_hash=status.content_hash,
             root=storage.root,
             next_command=_next_command(prepared, status),
+            predicted=_predicted(prepared, ended, status),
         ),
         stream,
     )
+
+
+def _predicted(prepared: Prepared, ended: Ended, status: RunStatus) -> list[tuple[str, str]]:
+    """Only a run that is all there can be compared, and its time only with this session's, where it played everything."""
+    if status.state != "done" or status.early_stops:
+        return []
+    wall_s = None if prepared.before.receipts else ended.wall_s
+    return prediction_rows(compared(status.record.forecast, status.progress.spend, wall_s=wall_s))
 
 
 def _counts(prepared: Prepared, table: str, column: str) -> dict[str, int]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from infra.config import RunConfig, parse_config
+from infra.prediction import compared
 from rollouts.episode import Failure, Spend
 from rollouts.errors import UsageError
 from rollouts.receipt import Progress, Receipt
@@ -111,8 +112,16 @@ def status_record(status: RunStatus, root: str) -> dict[str, Any]:
         "tokens": spend.tokens,
         "cost_usd": spend.cost_usd,
         "content_hash": status.content_hash,
+        "predicted": _predicted(status),
         "failures": {item: {"kind": f.kind.value, "message": f.message} for item, f in status.failures.items()},
     }
+
+
+def _predicted(status: RunStatus) -> dict[str, Any]:
+    """Calls, tokens and cost beside what was foretold; empty until every task is there. Times are not stored."""
+    if status.state != "done" or status.early_stops:
+        return {}
+    return compared(status.record.forecast, status.progress.spend, wall_s=None)
 
 
 def _trunks(status: RunStatus) -> int:

@@ -77,7 +77,7 @@ class BranchingSettings:
     # of one fork; sequential policies draw up to REDRAWS times as many where a label hangs on it
     forked_trunks: int
     delta: float
-    min_rollouts: int = 2
+    min_rollouts: int = 3
     confidence: float = 0.95
     calls_per_label: float = 1000.0
     calls_per_tree: int = 0

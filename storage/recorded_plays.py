@@ -13,7 +13,7 @@ import polars as pl
 
 from rollouts.episode import StepKind
 from rollouts.forecasting.predict import RoleFigures
-from rollouts.forecasting.profile import CallRates, Chances, Role, Script, TaskProfile
+from rollouts.forecasting.profiles import CallRates, Chances, Role, Script, TaskProfile
 from rollouts.forecasting.recorded import RecordedPlays, RoleRecord, TreeSizes
 from storage.reader import scan
 
@@ -31,13 +31,14 @@ def read_recorded_plays(
     tasks = _tasks(episodes, steps)
     if not tasks:
         return None
+    verdicts = tables.rows("critiques", "verdict")["verdict"].drop_nulls()
     values = tables.rows("values", *_PLAY, "step", "kind", "draws", "multiplicity", "action_index")
     trunks, branches = episodes.filter("is_trunk"), episodes.filter(~pl.col("is_trunk"))
     forks = steps.filter(pl.col("fork_draws").is_not_null())
     return RecordedPlays(
         run_id=run_id,
         tasks=tasks,
-        chances=Chances(same_draft=_same_draft(values), same_answer=1.0, objection=_objection(steps, trunks)),
+        chances=Chances(same_draft=_same_draft(values), same_answer=1.0, objection=_objection(steps, trunks, verdicts)),
         rates=_rates(trunks, steps.join(trunks.select(_PLAY), on=_PLAY), forks),
         roles=_roles(tables.rows("calls", "role", "model", "step", *_ANSWERED)),
         sizes=TreeSizes(
@@ -92,10 +93,10 @@ def _same_draft(values: pl.DataFrame) -> dict[StepKind, float]:
     return {kind: equal / pairs for kind, equal, pairs in shares.select("kind", "equal", "pairs").iter_rows()}
 
 
-def _objection(steps: pl.DataFrame, trunks: pl.DataFrame) -> float:
-    """Of the critic's verdicts on drafts that were played; 0 where it gave none."""
-    judged = int(trunks["critic_calls"].sum())
-    objections = int(steps.join(trunks.select(_PLAY), on=_PLAY)["num_revise"].sum())
+def _objection(steps: pl.DataFrame, trunks: pl.DataFrame, verdicts: pl.Series) -> float:
+    """Of the critic's verdicts, on trunks' drafts and on forks' actions; 0 where it gave none."""
+    judged = int(trunks["critic_calls"].sum()) + len(verdicts)
+    objections = int(steps.join(trunks.select(_PLAY), on=_PLAY)["num_revise"].sum()) + int((verdicts == "revise").sum())
     return min(1.0, objections / judged) if judged else 0.0
 
 
@@ -104,7 +105,9 @@ def _rates(trunks: pl.DataFrame, steps: pl.DataFrame, forks: pl.DataFrame) -> Ca
     made = {name: int(trunks[name].sum()) for name in _COUNTS}
     messages = int((steps["kind"] == "message").sum())
     drawn = int(forks["fork_draws"].sum()) - forks.height
-    draws = sum(spend["actor_calls"] for spend in forks["fork_spend"] if spend is not None)
+    spent = [spend for spend in forks["fork_spend"] if spend is not None]
+    draws = sum(spend["actor_calls"] for spend in spent)
+    questions = sum(spend["critic_calls"] for spend in spent)
     return CallRates(
         per_turn={
             "act": _ratio(made["actor_calls"], steps.height),
@@ -112,7 +115,7 @@ def _rates(trunks: pl.DataFrame, steps: pl.DataFrame, forks: pl.DataFrame) -> Ca
             "draw": _ratio(draws, drawn) if drawn else 1.0,
             "open": 1.0,
             "answer": _ratio(max(0, made["user_calls"] - trunks.height), messages),
-            "question": 1.0 if made["critic_calls"] else 0.0,
+            "question": 1.0 if made["critic_calls"] or questions else 0.0,
             "rule": _ratio(made["judge_calls"], trunks.height),
         }
     )

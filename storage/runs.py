@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
 from rollouts.episode import Failure, JsonValue, ToolSpec
@@ -18,8 +18,8 @@ from storage.layout import RUNS, failure_key, failures_prefix, item_id_of, marke
 from storage.messages import clean_text
 from storage.objects import MissingObject, ObjectStore
 
-_MAY_DIFFER = frozenset({"created_by"})
-# the same run resumed from another machine is the same run
+_MAY_DIFFER = frozenset({"created_by", "forecast"})
+# the same run resumed from another machine is the same run; what is foretold depends on what else the root holds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +49,10 @@ class RunRecord:
     briefings: tuple[DomainBriefing, ...]
     treeroll_version: str
     created_by: Mapping[str, str]
-    # for people: versions, the machine's kind; the only part in which two writers of one run may differ
+    # for people: versions, the machine's kind
+    forecast: Mapping[str, JsonValue] = field(default_factory=dict)
+    # what was predicted before anything was played (infra.forecast); empty: the run was begun before there were forecasts.
+    # In these two parts two writers of one run may differ
 
     def briefing(self, domain: str) -> DomainBriefing:
         """DataError for a domain that the run did not play."""
@@ -134,7 +137,7 @@ def _plain(value: object) -> dict[str, object]:
     if isinstance(value, Mapping):
         return dict(value)
     if is_dataclass(value):
-        return {field.name: getattr(value, field.name) for field in fields(value)}
+        return {part.name: getattr(value, part.name) for part in fields(value)}
     raise TypeError(f"a run record holds JSON values and frozen records, got {type(value).__name__}")
 
 
@@ -153,6 +156,7 @@ def _from_json(record: Mapping[str, Any]) -> RunRecord:
         ),
         treeroll_version=record["treeroll_version"],
         created_by=record["created_by"],
+        forecast=record.get("forecast", {}),
     )
 
 

@@ -64,6 +64,7 @@ def seeds(count: int) -> Iterator[int]:
 # -- what may be asked for, and that it ends --------------------------------------------------------------------------
 
 
+@settings(max_examples=40)
 @given(simulated_trees(), st.sampled_from(POLICIES))
 def test_every_policy_ends_and_asks_only_for_what_can_be_played(tree: SimulatedTree, name: str) -> None:
     """The simulated tree refuses forks of steps that do not exist, branches of unknown actions, and rollouts out of turn."""
@@ -76,6 +77,7 @@ def test_every_policy_ends_and_asks_only_for_what_can_be_played(tree: SimulatedT
             assert all(action.launched <= SETTINGS.rollouts for action in step.actions)
 
 
+@settings(max_examples=40)
 @given(simulated_trees(), st.sampled_from(POLICIES), st.randoms(use_true_random=False))
 def test_any_interleaving_leads_to_the_same_tree(tree: SimulatedTree, name: str, chance: random.Random) -> None:
     twin = SimulatedTree(tree._steps, returns=tree._returns, seed=tree._seed, silent=tree._silent)
@@ -94,6 +96,7 @@ def test_any_interleaving_leads_to_the_same_tree(tree: SimulatedTree, name: str,
     assert not hurried.requests(twin.view())
 
 
+@settings(max_examples=40)
 @given(simulated_trees(), st.sampled_from(POLICIES))
 def test_a_policy_knows_nothing_but_the_view(tree: SimulatedTree, name: str) -> None:
     """Another policy object, and an equal view made of other objects, give the same requests."""
@@ -110,6 +113,7 @@ def _copied(view: TreeView) -> TreeView:
     return replace(view, trunks=tuple(replace(t, steps=tuple(map(step, t.steps))) for t in view.trunks))
 
 
+@settings(max_examples=40)
 @given(simulated_trees(), st.sampled_from(FORKING), st.integers(0, 40), st.integers(0, 150))
 def test_budgets_are_never_exceeded(tree: SimulatedTree, name: str, branches: int, more_calls: int) -> None:
     """Here every play costs what it is foreseen to; the trunks, which come first, are never refused."""
@@ -120,6 +124,7 @@ def test_budgets_are_never_exceeded(tree: SimulatedTree, name: str, branches: in
     assert tree.calls <= max(calls, trunks)
 
 
+@settings(max_examples=40)
 @given(simulated_trees(), st.sampled_from(POLICIES), st.integers(0, 60))
 def test_every_action_of_a_finished_tree_has_a_reason_to_have_stopped(
     tree: SimulatedTree, name: str, branches: int
@@ -237,7 +242,7 @@ def test_bisection_finds_a_loss_behind_a_value_that_came_back() -> None:
         tree = one_trunk(*steps, seed=seed)
         tree.finish(alone("bisect"))
         found += 8 in _losing(tree)
-    assert found >= 18
+    assert found >= 16
 
 
 def test_bisection_does_not_blame_an_action_for_the_worlds_bad_luck() -> None:
