@@ -1,9 +1,9 @@
 """A quick endpoint for benchmarks: `python -m tests.benchmarks.llm_server --latency-s 0.2 --product-id 123`.
 
 Speaks just enough of the chat-completions protocol, after a fixed latency, and costs as little CPU as it can. Which reply it
-gives follows from how often the asking side has spoken, so every episode has the same fifteen calls: the actor's model "actor" calls
-reading tools eight times and speaks three times, the user's model "user" opens, answers twice, and stops. `GET /` tells how many it
-answered.
+gives follows from how often the asking side has spoken, so every episode has the same fifteen calls: the actor's model "actor"
+calls reading tools eight times and speaks three times, the user's model "user" opens, answers twice, and stops. `GET /` tells how
+many it answered.
 """
 
 from __future__ import annotations

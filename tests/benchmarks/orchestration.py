@@ -3,9 +3,9 @@
     python -m tests.benchmarks.orchestration [--only cpu,scale,kill]
 
 Every episode is τ² retail with its policy and all its tools: fifteen calls, one after the other, to a server in another process
-that answers after a fixed latency and whose CPU is not counted. Everything is on: environment, user, rate control, journal, Parquet.
-The CPU is that of all processes of the run, Ray's included, between the first launch and the last receipt. Efficiency is the time
-that the latency alone would take, divided by the time it took.
+that answers after a fixed latency and whose CPU is not counted. Everything is on: environment, user, rate control, journal,
+Parquet. The CPU is that of all processes of the run, Ray's included, between the first launch and the last receipt. Efficiency is
+the time that the latency alone would take, divided by the time it took.
 """
 
 from __future__ import annotations
