@@ -22,6 +22,9 @@ from rollouts.policies.contrast import Arm, Contrast, contrast, observed
 
 BATCH = 2
 # rollouts of an action asked for at once: with one, a tree takes twice the rounds; with four, more of them than were needed
+UNTRIED_DOUBT = 0.2
+# of a label, as long as either side lacks min_rollouts: two failures on both sides look like no loss, and one step in five that is
+# contested loses delta all the same (known-values world)
 MAX_OPENINGS = 2
 # of a fork: one that did not give all its draws then is left with those it has
 
@@ -84,11 +87,10 @@ def _gain(offer: Offer) -> float:
 def _doubt(rule: Rule, contrasted: Contrast) -> float:
     """Chance that the label is wrong; 0 where it is sure enough."""
     probability = contrasted.probability(rule.delta)
-    if probability <= 1 - rule.confidence or (
-        probability >= rule.confidence and contrasted.support >= rule.min_rollouts
-    ):
-        return 0.0
-    return min(probability, 1 - probability)
+    doubt = min(probability, 1 - probability)
+    if contrasted.support < rule.min_rollouts and contrasted.deviation.mean >= rule.delta:
+        return max(doubt, UNTRIED_DOUBT)
+    return doubt if doubt > 1 - rule.confidence else 0.0
 
 
 def _offers(step: StepView, rule: Rule, contrasted: Contrast, doubt: float, calls: int) -> Iterator[Offer]:
