@@ -196,7 +196,7 @@ def _sampling(settings: CriticSettings, tokenizer: Any) -> tuple[Any, dict[int, 
             max_tokens=1, temperature=0.0, logprob_token_ids=list(words), output_kind=RequestOutputKind.FINAL_ONLY
         )
         return one, words
-    grammar = StructuredOutputsParams(grammar=_GRAMMAR % (_CHARACTERS_PER_TOKEN * settings.max_tokens))
+    grammar = StructuredOutputsParams(grammar=_GRAMMAR % (_CHARACTERS_PER_TOKEN * settings.max_tokens - 1))
     guided = SamplingParams(
         max_tokens=settings.max_tokens,
         temperature=settings.temperature,

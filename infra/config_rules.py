@@ -245,6 +245,8 @@ def _chat_needs(settings: Mapping[str, Any]) -> Iterator[Problem]:
         yield Problem(
             key="critic.model", text='is needed with critic.kind = "vllm": a folder, or a name on the model hub'
         )
+    if critic == "vllm" and _setting(settings, "run.pool") == "local":
+        yield Problem(key="run.pool", text='needs "ray" with critic.kind = "vllm": its engines are Ray actors')
     if critic == "self" and _setting(settings, "actor.kind") not in _ASKED:
         yield Problem(
             key="critic.kind", text="self asks the actor's own model, and the actor is a stand-in; set actor.kind, too"

@@ -59,7 +59,10 @@ def with_absolute_root(config: RunConfig) -> RunConfig:
     """The same configuration for processes with another working directory."""
     root = config.storage.root
     absolute = root if root.startswith("s3://") else str(Path(root).absolute())
-    return config.model_copy(update={"storage": config.storage.model_copy(update={"root": absolute})})
+    critic, model = config.critic, Path(config.critic.model)
+    if critic.kind == "vllm" and model.is_dir():
+        critic = critic.model_copy(update={"model": str(model.absolute())})
+    return config.model_copy(update={"storage": config.storage.model_copy(update={"root": absolute}), "critic": critic})
 
 
 def select_tasks(config: RunConfig, world: Environment[Any], *, allow_test: bool = False) -> list[Task]:
@@ -283,7 +286,9 @@ async def _ray_pool(config: RunConfig, recipe: EpisodeWorkerRecipe, stack: Async
         recipe = replace(recipe, leases=leases)
     if config.critic.kind == "vllm":
         critics = await CriticPool.start(
-            critic_settings(config), replicas=config.critic.replicas, python=config.critic.python
+            critic_settings(with_absolute_root(config)),
+            replicas=config.critic.replicas,
+            python=config.critic.python,
         )
         stack.push_async_callback(critics.close)
         recipe = replace(recipe, critics=critics.replicas)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from actors.environments.known_values import ExactValues, KnownState, open_environment, stand_ins
@@ -140,14 +139,12 @@ class _KnownTruth:
 
 @dataclass(frozen=True)
 class RetailWorld:
-    """Tasks of τ² retail with few writes, scripted stand-ins, as the quickstart plays them."""
+    """Tasks of τ² retail with few writes, played by scripted stand-ins as in the quickstart. A task is solved by brute force once."""
 
     num_tasks: int
     name: str = "tau2 retail"
-
-    @cached_property
-    def _config(self) -> Any:
-        return load_config("quickstart", overrides=["tasks.count=74"])
+    _known: dict[tuple[int, str], BruteForce[Any]] = field(default_factory=dict)
+    # by seed and task
 
     async def graded(
         self, make: Callable[[], ForkPolicy], *, seeds: Iterable[int], delta: float, trunks: int
@@ -159,7 +156,9 @@ class RetailWorld:
             items = [item for item in plan(config, world) if _is_short(world, item.task)]
             for item in items[: self.num_tasks]:
                 player = _player(world, cast.cast(item.task), item, play_settings(config))
-                await _grade(item, player, _RetailTruth(player, item.task, config.limits.turns).of, make, found)
+                exact = self._known.setdefault((seed, item.task.task_id), BruteForce(world, player.cast, item.task))
+                truth = _RetailTruth(player, exact, item.task, config.limits.turns)
+                await _grade(item, player, truth.of, make, found)
             await cast.close()
         return found
 
@@ -171,28 +170,26 @@ def _is_short(world: Any, task: Task) -> bool:
     return bool(writes <= MOST_WRITES)
 
 
+@dataclass(frozen=True, slots=True)
 class _RetailTruth:
-    def __init__(self, player: Player[Any], task: Task, turns: int) -> None:
-        self._player = player
-        self._task = task
-        self._turns = turns
+    player: Player[Any]
+    exact: BruteForce[Any]
+    task: Task
+    turns: int
 
     def of(self, tree: Tree, path: str) -> Truth:
-        exact = BruteForce(self._player.environment, self._player.cast, self._task)
-        trunk, actor = tree.episodes[path], self._player.cast.actor
-        state, said = self._player.environment.initial(self._task), trunk.opening
+        trunk, actor = tree.episodes[path], self.player.cast.actor
+        state, said = self.player.environment.initial(self.task), trunk.opening
         for step in trunk.steps:
-            outcomes: list[tuple[float, Draft]] = actor.outcomes(said, self._player.briefing)  # type: ignore[attr-defined]
-            found = {
-                action_key(draft): TrueAction(
-                    chance=chance, value=exact.action_value(said, state, self._turns - step.index, draft)
-                )
-                for chance, draft in outcomes
+            outcomes: list[tuple[float, Draft]] = actor.outcomes(said, self.player.briefing)  # type: ignore[attr-defined]
+            left = self.turns - step.index
+            yield {
+                action_key(draft): TrueAction(chance=p, value=self.exact.action_value(said, state, left, draft))
+                for p, draft in outcomes
             }
-            yield found
             state, said = self._after(state, step), (*said, *step.added)
 
     def _after(self, state: Any, step: Step) -> Any:
         for call in step.action.tool_calls:
-            state = self._player.environment.apply(state, call).state
+            state = self.player.environment.apply(state, call).state
         return state

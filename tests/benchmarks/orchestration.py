@@ -44,7 +44,9 @@ from tests.benchmarks.table import print_table
 from tests.end_to_end.process import COMMAND, descendants, settings
 from tests.needs import REPOSITORY
 
-TASKS = 64
+TRUNKS = 4
+# plays of a task, as many as the configuration's default; a tree is published as a whole
+MOST_TASKS = 64
 WARM_UP = 8
 # tasks that are played first, in the same processes: what is loaded once is not a cost of a call
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
@@ -58,6 +60,10 @@ class Load:
     episodes: int
     latency_s: float
     workers: int
+
+    @property
+    def tasks(self) -> int:
+        return min(MOST_TASKS, self.episodes // TRUNKS)
 
     @property
     def ideal_s(self) -> float:
@@ -123,8 +129,8 @@ def overrides(url: str, root: str, load: Load) -> list[str]:
     roles = [f"{role}.{key}={value}" for role in ("actor", "user") for key, value in _role(role, url).items()]
     return [
         *roles,
-        f"tasks.count={TASKS + WARM_UP}",
-        f"branching.trunks={load.episodes // TASKS}",
+        f"tasks.count={load.tasks + WARM_UP}",
+        f"branching.trunks={load.episodes // load.tasks}",
         'branching.policy="none"',
         f"run.workers={load.workers}",
         f"run.max_in_flight={load.episodes}",
@@ -269,7 +275,7 @@ async def _floor(url: str, episodes: int) -> float:
 
 def killed(load: Load, in_flight: int) -> tuple[int, int]:
     """Calls that were answered when everything was killed at half time and resumed; calls of an undisturbed run."""
-    needed = CALLS_PER_EPISODE * load.episodes * (TASKS + WARM_UP) // TASKS
+    needed = CALLS_PER_EPISODE * load.episodes * (load.tasks + WARM_UP) // load.tasks
     with endpoint(load.latency_s) as url, tempfile.TemporaryDirectory() as root:
         chosen = [*overrides(url, root, load), f"run.max_in_flight={in_flight}"]
         command = [*COMMAND, "run", "tau2_retail", "--run-id", "killed", *settings(chosen)]

@@ -82,9 +82,10 @@ class Place:
     def store(self) -> TendedStore:
         return open_store(self.root, endpoint_url=self.endpoint_url)
 
-    def play(self) -> subprocess.Popen[bytes]:
+    def play(self, *overrides: str) -> subprocess.Popen[bytes]:
         """Start the run or go on with it: the same command does both."""
-        command = [*COMMAND, "run", "smoke", "--root", self.root, "--run-id", RUN_ID, *settings(self.overrides())]
+        chosen = settings([*self.overrides(), *overrides])
+        command = [*COMMAND, "run", "smoke", "--root", self.root, "--run-id", RUN_ID, *chosen]
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, start_new_session=True, cwd=REPOSITORY
         )

@@ -13,7 +13,8 @@ from rollouts.episode import Approve, Revise
 from rollouts.errors import FailureKind, RolloutError
 from tests.critic_service.questions import question
 
-pytestmark = [pytest.mark.vllm, pytest.mark.ray]
+pytestmark = [pytest.mark.vllm, pytest.mark.ray, pytest.mark.timeout(900)]
+# two engines take minutes to start on a busy machine
 
 
 async def _stats(pool: CriticPool) -> CriticStats:

@@ -52,6 +52,7 @@ def _splitting(model: Path) -> str:
 
 @pytest.mark.vllm
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_settings_that_the_engine_cannot_serve(make_model: Callable[..., Path], tmp_path: Path) -> None:
     good = str(make_model())
     expected: list[tuple[dict[str, object], str]] = [

@@ -22,7 +22,8 @@ from rollouts.protocols import Critic, Question
 from tests.conformance.critic import CriticSuite
 from tests.critic_service.questions import forked_tree, question
 
-pytestmark = [pytest.mark.vllm, pytest.mark.ray]
+pytestmark = [pytest.mark.vllm, pytest.mark.ray, pytest.mark.timeout(900)]
+# two engines take minutes to start on a busy machine
 
 TREES, STATES, DRAFTS = 6, 3, 4
 

@@ -109,6 +109,7 @@ async def _judged(served: tuple[str, str], mode: CriticMode, count: int) -> list
 
 @pytest.mark.vllm
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 async def test_the_served_model_scores_over_the_openai_protocol(served: tuple[str, str]) -> None:
     judgements = await _judged(served, "score", 8)
     again = await _judged(served, "score", 8)
@@ -122,6 +123,7 @@ async def test_the_served_model_scores_over_the_openai_protocol(served: tuple[st
 
 @pytest.mark.vllm
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 async def test_the_served_model_is_held_to_the_verdicts_form(served: tuple[str, str]) -> None:
     judgements = await _judged(served, "critique", 4)
     for judgement in judgements:

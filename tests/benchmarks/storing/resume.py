@@ -1,7 +1,7 @@
 """How long a resumed run with a hundred thousand settled episodes takes to ask its first new question.
 
-The run is made up: its record is the product's own, every item but the last few has a marker whose parts are not there (resuming reads
-no part). Then `treeroll resume` is typed, and the endpoint tells when it is asked.
+The run is made up: its record is the product's own, and every item but the last few has a marker whose parts are not there (resuming
+reads no part). Then `treeroll resume` is typed, and the endpoint tells when it is asked.
 """
 
 from __future__ import annotations
@@ -9,8 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,8 +24,8 @@ from storage.objects import open_store
 from storage.parts import Part
 from storage.schema import CONTENT_TABLES, SCHEMA_VERSION, TABLES
 from storage.sealing import seal
-from tests.benchmarks.orchestration import answered, endpoint
-from tests.end_to_end.process import COMMAND, settings, treeroll
+from tests.benchmarks.orchestration import TICKS_PER_S, answered, endpoint
+from tests.end_to_end.process import COMMAND, treeroll
 
 EPISODES = 100_000
 RUN_ID = "long"
@@ -41,6 +39,9 @@ class Resumed:
     items: int
     sealed: bool
     first_call_s: float
+    # from typing the command
+    cpu_s: float
+    # of the process until then: what other work on the machine does not change
 
 
 def measure(folder: Path, *, items: int, sealed: bool) -> Resumed:
@@ -54,18 +55,24 @@ def measure(folder: Path, *, items: int, sealed: bool) -> Resumed:
         _settle(root, prepared.items[:-UNSETTLED], episodes=EPISODES // items)
         if sealed:
             seal(open_store(str(root)), RUN_ID)
-        return Resumed(items=items, sealed=sealed, first_call_s=_first_call_s(url, root))
+        first_call_s, cpu_s = _first_call(url, root)
+        return Resumed(items=items, sealed=sealed, first_call_s=first_call_s, cpu_s=cpu_s)
 
 
-def _first_call_s(url: str, root: Path) -> float:
+def _first_call(url: str, root: Path) -> tuple[float, float]:
     began = time.monotonic()
     with subprocess.Popen([*COMMAND, "resume", RUN_ID, "--root", str(root)], stdout=subprocess.DEVNULL) as process:
         while not answered(url):
             assert process.poll() is None, f"treeroll resume ended with {process.returncode} before it asked anything"
             time.sleep(0.02)
-        took_s = time.monotonic() - began
+        took_s, cpu_s = time.monotonic() - began, _cpu_s(process.pid)
         process.kill()
-    return took_s
+    return took_s, cpu_s
+
+
+def _cpu_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
 
 
 def _overrides(url: str, root: Path, source: Path) -> list[str]:
@@ -125,8 +132,3 @@ def _marker(item_id: str, episodes: int) -> Marker:
         progress=Progress(episodes_planned=episodes, episodes_settled=episodes, spend=spend),
         early_stop=False,
     )
-
-
-if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as folder:
-        print(measure(Path(folder), items=int(sys.argv[1]), sealed=sys.argv[2] == "sealed"))
