@@ -63,7 +63,7 @@ branchings = st.one_of(
     some(policy=st.just("every_step"), trunks=counts, width=counts, rollouts=counts, delta=losses),
     st.fixed_dictionaries(
         {"policy": st.sampled_from(["bisect", "adaptive"])},
-        optional={"rollouts": st.integers(2, 1000), "confidence": st.floats(0.51, 0.99), "calls_per_label": losses},
+        optional={"rollouts": st.integers(10, 1000), "confidence": st.floats(0.51, 0.99), "calls_per_label": losses},
     ),
 )
 runs = st.one_of(
