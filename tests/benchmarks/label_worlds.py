@@ -139,7 +139,8 @@ class _KnownTruth:
 
 @dataclass(frozen=True)
 class RetailWorld:
-    """Tasks of τ² retail with few writes, played by scripted stand-ins as in the quickstart. A task is solved by brute force once."""
+    """Tasks of τ² retail with few writes, played by scripted stand-ins as in the quickstart. A task is solved by
+    brute force once."""
 
     num_tasks: int
     name: str = "tau2 retail"

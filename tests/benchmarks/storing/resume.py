@@ -1,6 +1,7 @@
 """How long a resumed run with a hundred thousand settled episodes takes to ask its first new question.
 
-The run is made up: its record is the product's own, and every item but the last few has a marker whose parts are not there (resuming
+The run is made up: its record is the product's own, and every item but the last few has a marker whose parts are not
+there (resuming
 reads no part). Then `treeroll resume` is typed, and the endpoint tells when it is asked.
 """
 
