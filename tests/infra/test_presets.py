@@ -47,7 +47,7 @@ def test_the_quickstart_is_forty_retail_tasks_of_the_training_split_on_ray_witho
     assert (config.branching.policy, config.branching.width, config.branching.rollouts, config.branching.trunks) == (
         "every_step",
         3,
-        8,
+        12,
         4,
     )
 
