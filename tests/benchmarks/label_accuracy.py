@@ -1,6 +1,6 @@
 """How right labels are for the LLM calls they cost: every fork policy against true values.
 
-    python -m tests.benchmarks.label_accuracy [--seeds 5] [--tasks 12] [--retail 59] [--only families|retail|flips|coverage|cpu]
+    python -m tests.benchmarks.label_accuracy [--seeds 5] [--tasks 20] [--retail 20] [--only families|retail|flips|coverage|cpu]
 
 Trees are grown by the worker's own code: the five families of the known-values world, and τ² retail with the scripted actor (true
 values by brute force). Only trees whose forked trunk failed are graded. A cell is one step of that trunk.
@@ -180,8 +180,8 @@ def _budgeted(world: World, calls: int, seeds: int) -> Grades:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--tasks", type=int, default=12, help="of each family")
-    parser.add_argument("--retail", type=int, default=59, help="tasks of τ² retail")
+    parser.add_argument("--tasks", type=int, default=20, help="of each family")
+    parser.add_argument("--retail", type=int, default=20, help="tasks of τ² retail")
     parser.add_argument("--only", choices=("families", "retail", "flips", "coverage", "cpu"))
     chosen = parser.parse_args()
     families = [FamilyWorld(name, num_tasks=chosen.tasks) for name in FAMILIES]

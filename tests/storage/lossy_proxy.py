@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 import http.client
+import random
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
-from typing import Literal
+from typing import Literal, TypeAlias, get_args
 from urllib.parse import urlsplit
 
-Fate = Literal["pass", "lose_answer", "busy", "conflict"]
+Fate: TypeAlias = Literal[
+    "pass",
+    "busy",  # 503, and the server never hears of the request
+    "slow_down",  # the same, as Amazon says it
+    "conflict",  # 409, likewise
+    "fail_before",  # 500, likewise
+    "fail_after",  # 500, though the server has done it
+    "lose_answer",  # the server has done it, and the connection breaks before the answer
+    "cut_body",  # the answer ends in its middle
+    "slow_body",  # the answer comes in small pieces
+]
+TROUBLES: tuple[Fate, ...] = get_args(Fate)[1:]
+_STATUS = {"busy": 503, "slow_down": 503, "conflict": 409, "fail_before": 500, "fail_after": 500}
+_BODIES = {"slow_down": b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"}
+PIECES, PIECE_PAUSE_S = 8, 0.02
 
 
 @dataclass(slots=True)
@@ -24,6 +40,18 @@ class LossyProxy:
     requests: list[str] = field(default_factory=list)
     # method and path of each request that came
 
+    def next_fate(self) -> Fate:
+        try:
+            return self.fates.pop(0)
+        except IndexError:
+            return "pass"
+
+
+def random_fates(seed: int, *, count: int, trouble: float = 0.2) -> list[Fate]:
+    """Of so many requests; each meets one of TROUBLES with probability `trouble`."""
+    chance = random.Random(seed)
+    return [chance.choice(TROUBLES) if chance.random() < trouble else "pass" for _ in range(count)]
+
 
 @contextmanager
 def lossy_proxy(target: str) -> Iterator[LossyProxy]:
@@ -35,23 +63,37 @@ def lossy_proxy(target: str) -> Iterator[LossyProxy]:
         def do_GET(self) -> None:
             proxy.requests.append(f"{self.command} {self.path}")
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            fate = proxy.fates.pop(0) if proxy.fates else "pass"
-            if fate in ("busy", "conflict"):
-                self._answer(503 if fate == "busy" else 409, b"")
-                return
-            status, answer = _forward(proxy.target, self, body)
-            if fate == "lose_answer":
-                self.close_connection = True
-            else:
-                self._answer(status, answer)
+            fate = proxy.next_fate()
+            match fate:
+                case "busy" | "slow_down" | "conflict" | "fail_before":
+                    self._answer(_STATUS[fate], _BODIES.get(fate, b""))
+                    return
+                case _:
+                    status, answer = _forward(proxy.target, self, body)
+            match fate:
+                case "lose_answer":
+                    self.close_connection = True
+                case "fail_after":
+                    self._answer(_STATUS[fate], b"")
+                case "cut_body":
+                    self._answer(status, answer, sent=len(answer) // 2)
+                    self.close_connection = True
+                case "slow_body":
+                    self._answer(status, answer, pause_s=PIECE_PAUSE_S)
+                case _:
+                    self._answer(status, answer)
 
-        do_PUT = do_GET
+        do_PUT = do_DELETE = do_POST = do_GET
 
-        def _answer(self, status: int, body: bytes) -> None:
+        def _answer(self, status: int, body: bytes, *, sent: int | None = None, pause_s: float = 0.0) -> None:
+            """The first `sent` bytes of the body, in pieces if there is to be a pause after each."""
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(body)
+            size = -(-len(body) // PIECES) if pause_s else len(body)
+            for start in range(0, len(body), size or 1):
+                self.wfile.write(body[start : start + size] if sent is None else body[:sent])
+                time.sleep(pause_s)
 
         def log_message(self, format: str, *args: object) -> None:
             """Silent."""
