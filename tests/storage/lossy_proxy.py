@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -27,6 +27,7 @@ Fate: TypeAlias = Literal[
 TROUBLES: tuple[Fate, ...] = get_args(Fate)[1:]
 _STATUS = {"busy": 503, "slow_down": 503, "conflict": 409, "fail_before": 500, "fail_after": 500}
 _BODIES = {"slow_down": b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"}
+_OF_ONE_CONNECTION = {"connection", "keep-alive", "transfer-encoding", "date", "server"}
 PIECES, PIECE_PAUSE_S = 8, 0.02
 
 
@@ -66,33 +67,35 @@ def lossy_proxy(target: str) -> Iterator[LossyProxy]:
             fate = proxy.next_fate()
             match fate:
                 case "busy" | "slow_down" | "conflict" | "fail_before":
-                    self._answer(_STATUS[fate], _BODIES.get(fate, b""))
+                    self._answer(_refusal(fate))
                     return
                 case _:
-                    status, answer = _forward(proxy.target, self, body)
+                    answer = _forward(proxy.target, self, body)
             match fate:
                 case "lose_answer":
                     self.close_connection = True
                 case "fail_after":
-                    self._answer(_STATUS[fate], b"")
+                    self._answer(_refusal(fate))
                 case "cut_body":
-                    self._answer(status, answer, sent=len(answer) // 2)
+                    self._answer(answer, sent=len(answer.body) // 2)
                     self.close_connection = True
                 case "slow_body":
-                    self._answer(status, answer, pause_s=PIECE_PAUSE_S)
+                    self._answer(answer, pause_s=PIECE_PAUSE_S)
                 case _:
-                    self._answer(status, answer)
+                    self._answer(answer)
 
-        do_PUT = do_DELETE = do_POST = do_GET
+        do_PUT = do_DELETE = do_POST = do_HEAD = do_GET
 
-        def _answer(self, status: int, body: bytes, *, sent: int | None = None, pause_s: float = 0.0) -> None:
+        def _answer(self, answer: _Answer, *, sent: int | None = None, pause_s: float = 0.0) -> None:
             """The first `sent` bytes of the body, in pieces if there is to be a pause after each."""
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
+            self.send_response(answer.status)
+            for name, value in answer.headers.items():
+                self.send_header(name, value)
             self.end_headers()
+            body = answer.body[:sent]
             size = -(-len(body) // PIECES) if pause_s else len(body)
             for start in range(0, len(body), size or 1):
-                self.wfile.write(body[start : start + size] if sent is None else body[:sent])
+                self.wfile.write(body[start : start + size])
                 time.sleep(pause_s)
 
         def log_message(self, format: str, *args: object) -> None:
@@ -110,7 +113,19 @@ def lossy_proxy(target: str) -> Iterator[LossyProxy]:
             thread.join()
 
 
-def _forward(target: str, request: BaseHTTPRequestHandler, body: bytes) -> tuple[int, bytes]:
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def _refusal(fate: Fate) -> _Answer:
+    body = _BODIES.get(fate, b"")
+    return _Answer(_STATUS[fate], {"Content-Length": str(len(body))}, body)
+
+
+def _forward(target: str, request: BaseHTTPRequestHandler, body: bytes) -> _Answer:
     """The Host header goes on as it came: the signature covers it."""
     connection = http.client.HTTPConnection(urlsplit(target).netloc, timeout=30)
     try:
@@ -119,6 +134,8 @@ def _forward(target: str, request: BaseHTTPRequestHandler, body: bytes) -> tuple
             connection.putheader(name, value)
         connection.endheaders(body)
         answer = connection.getresponse()
-        return answer.status, answer.read()
+        answered = answer.read()
+        headers = {name: value for name, value in answer.getheaders() if name.lower() not in _OF_ONE_CONNECTION}
+        return _Answer(answer.status, {"Content-Length": str(len(answered)), **headers}, answered)
     finally:
         connection.close()
