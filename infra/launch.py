@@ -243,9 +243,12 @@ async def _drive(prepared: Prepared, display: Display, began: float, *, interrup
             observer=_observer(prepared, display, lambda: time.monotonic() - began),
             interrupted=interrupted,
         )
-    if stop is None and read_status(store, run_id).state == "done":
-        drop_journal(store, run_id)
-    return stop
+    status = read_status(store, run_id)
+    if status.state != "done" or status.early_stops:
+        return stop
+    drop_journal(store, run_id)
+    return None
+    # whatever asked it to stop came when the last of it was under way
 
 
 def _observer(prepared: Prepared, display: Display, elapsed: Callable[[], float]) -> Observer:

@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from operator import itemgetter
 from typing import TypeAlias
 
 from labeling.records import ActionValue, Conclusions, Label
@@ -84,7 +85,12 @@ class ParquetSink:
 
 def _files(table: str, rows: Sequence[Row], item_id: str) -> Iterator[tuple[Part, bytes]]:
     """One part for each partition that has rows."""
-    for folder, members in groupby(sorted(rows, key=lambda row: _folder(table, row)), lambda row: _folder(table, row)):
+    columns = _PARTITIONS.get(table, _DEFAULT_PARTITIONS)
+    place = itemgetter(*columns)
+    for values, members in groupby(sorted(rows, key=place), place):
+        folder = part_folder(
+            table, tuple((_FOLDER_NAMES.get(name, name), value) for name, value in zip(columns, values, strict=True))
+        )
         filed = list(members)
         data = encode_rows(table, filed)
         sha256 = hashlib.sha256(data).hexdigest()
@@ -107,8 +113,3 @@ def progress_of(tree: Tree) -> Progress:
         steps=sum(len(episode.steps) for episode in tree.episodes.values()),
         spend=tree.spend,
     )
-
-
-def _folder(table: str, row: Row) -> str:
-    columns = _PARTITIONS.get(table, _DEFAULT_PARTITIONS)
-    return part_folder(table, tuple((_FOLDER_NAMES.get(name, name), str(row[name])) for name in columns))

@@ -25,6 +25,18 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+LONGER = (*SMALL, "tasks.count=24")
+# still under way when the signal arrives, however late a busy machine sends it
+
+
+@pytest.fixture(scope="module")
+def undisturbed_longer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("undisturbed_longer")
+    done = treeroll("run", "smoke", "--root", str(root), *settings(LONGER))
+    assert done.returncode == 0, done.stderr
+    return root
+
+
 @pytest.mark.ray
 @pytest.mark.parametrize("workers", [1, 2])
 def test_the_content_hash_does_not_depend_on_pool_or_number_of_workers(
@@ -37,8 +49,10 @@ def test_the_content_hash_does_not_depend_on_pool_or_number_of_workers(
 
 
 @pytest.mark.ray
-def test_a_worker_killed_in_the_middle_is_replaced_and_the_run_ends_complete(undisturbed: Path, tmp_path: Path) -> None:
-    longer = (*SMALL, "tasks.count=24", "run.pool=ray", "run.workers=2", "run.max_in_flight=12")
+def test_a_worker_killed_in_the_middle_is_replaced_and_the_run_ends_complete(
+    undisturbed_longer: Path, tmp_path: Path
+) -> None:
+    longer = (*LONGER, "run.pool=ray", "run.workers=2", "run.max_in_flight=12")
     process = start("run", "smoke", "--root", str(tmp_path), *settings(longer))
     wait_until(lambda: num_markers(tmp_path) >= 2 or process.poll() is not None)
     workers = [pid for pid, line in descendants(process.pid).items() if "EpisodeWorker" in line]
@@ -48,19 +62,17 @@ def test_a_worker_killed_in_the_middle_is_replaced_and_the_run_ends_complete(und
     assert process.returncode == 0, output
     assert len(workers) == 2
     assert killed_after < 24
-    alone = tmp_path / "alone"
-    treeroll("run", "smoke", "--root", str(alone), *settings((*SMALL, "tasks.count=24")))
     record = status(tmp_path)
     assert record["state"] == "done"
-    assert record["content_hash"] == status(alone)["content_hash"]
+    assert record["content_hash"] == status(undisturbed_longer)["content_hash"]
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_an_interrupted_run_is_resumed_to_the_same_rows(
-    undisturbed: Path, tmp_path: Path, stop: signal.Signals
+    undisturbed_longer: Path, tmp_path: Path, stop: signal.Signals
 ) -> None:
     slower = ("run.max_in_flight=1",)
-    process = start("run", "smoke", "--root", str(tmp_path), *settings((*SMALL, *slower)))
+    process = start("run", "smoke", "--root", str(tmp_path), *settings((*LONGER, *slower)))
     wait_until(lambda: num_markers(tmp_path) >= 1 or process.poll() is not None)
     process.send_signal(stop)
     output, _ = process.communicate(timeout=60)
@@ -69,10 +81,10 @@ def test_an_interrupted_run_is_resumed_to_the_same_rows(
         assert "treeroll resume" in output
     record = status(tmp_path)
     assert record["state"] == "unfinished"
-    assert 1 <= record["items"]["settled"] < 6
+    assert 1 <= record["items"]["settled"] < 24
     resumed = treeroll("resume", "--root", str(tmp_path), "--set", "run.max_in_flight=64")
     assert resumed.returncode == 0, resumed.stderr
-    assert status(tmp_path)["content_hash"] == status(undisturbed)["content_hash"]
+    assert status(tmp_path)["content_hash"] == status(undisturbed_longer)["content_hash"]
 
 
 def test_a_finished_run_is_left_alone(undisturbed: Path) -> None:
@@ -129,18 +141,19 @@ def test_a_flipped_bit_in_a_part_is_named(undisturbed: Path, tmp_path: Path) -> 
 
 
 def test_the_tables_tell_one_story(undisturbed: Path) -> None:
-    tables = {name: scan(str(undisturbed), name).collect() for name in ("episodes", "steps", "values", "labels")}
     record = status(undisturbed)
+    tables = {name: scan(str(undisturbed), name).collect() for name in record["rows"]}
     assert {name: frame.height for name, frame in tables.items()} == record["rows"]
+    assert {name for name, rows in record["rows"].items() if rows} == {"episodes", "steps", "values", "labels"}
     episodes, values = tables["episodes"], tables["values"]
     assert episodes.height == record["episodes"]["settled"]
     assert set(episodes["split"]) == {"train"}
     assert set(episodes["actor"]) == {"scripted:actor"}
     for frame in tables.values():
-        assert {tuple(basis) for basis in frame["reward_basis"]} == {("DB", "COMMUNICATE")}
+        assert {tuple(basis) for basis in frame["reward_basis"]} <= {("DB", "COMMUNICATE")}
     branches = episodes.filter(pl.col("parent_path").is_not_null())
-    assert values["n"].sum() == branches.height
-    assert values["successes"].sum() == branches["return"].sum()
+    assert (values["n"] - values["free_n"]).sum() == branches.height
+    assert values["successes"].sum() >= branches["return"].sum()
     assert (values["upper"] > values["lower"]).all()
     assert set(tables["labels"]["label"]) <= {"approve", "revise", "abstain"}
     forked = tables["steps"].join(episodes.filter(pl.col("parent_path").is_null()), on=["task_id", "episode_path"])

@@ -23,7 +23,7 @@ def test_equal_rows_give_equal_bytes(table: str) -> None:
 @pytest.mark.parametrize(
     ("change", "error"),
     [
-        ({"kind": None}, "null values to non-nullable"),
+        ({"kind": None}, "non-nullable"),
         ({"n": 1.5}, "Int32"),
         ({"kind": 3}, "String"),
         ({"state_key": b"short"}, "widths must match"),
