@@ -130,6 +130,9 @@ class StorageSection(Section):
 
     root: Annotated[str, AfterValidator(_root)] = Field(default="data", description="a directory or s3://bucket/prefix")
     endpoint_url: Url = Field(default="", description="of a server that speaks the S3 protocol; empty: AWS itself")
+    outage_s: Annotated[float, Field(ge=0)] = Field(
+        default=60.0, description="how long it may be out before the run stops with code 3, to be resumed"
+    )
 
 
 class TasksSection(Section):

@@ -25,7 +25,7 @@ from infra.runs import RunStatus, read_status
 from rollouts.budget import Budget
 from rollouts.driver import Observer, drive
 from rollouts.episode import Failure
-from rollouts.errors import UsageError
+from rollouts.errors import DataError, UsageError
 from rollouts.protocols import Environment
 from rollouts.receipt import Progress, Receipt, WorkItem
 from rollouts.scheduler import Interrupted, LimitReached, Outage, Scheduler, SchedulerSettings, Stop
@@ -159,8 +159,9 @@ def play(prepared: Prepared, display: Display) -> Ended:
             # what another process published while we waited for the lease is not played again
             stop, asked = asyncio.run(_heeding_signals(found, display, began, lease))
         lease.check()
-        seal(prepared.store, prepared.run_id)
-        # so that the next reader opens one object in place of thousands
+        if not isinstance(stop, Outage):
+            seal(prepared.store, prepared.run_id)
+            # so that the next reader opens one object in place of thousands
     except (KeyboardInterrupt, asyncio.CancelledError):
         return Ended(how="interrupted", why="", wall_s=time.monotonic() - began, exit_code=130)
     finally:
@@ -234,16 +235,24 @@ async def _drive(prepared: Prepared, display: Display, began: float, *, interrup
     paid = replace(prepared.before.progress, spend=prepared.before.progress.spend + journaled.spend)
     settings = SchedulerSettings(max_launched=max_items_out(config), attempts=config.run.item_attempts, losses=LOSSES)
     limits = config.limits
-    async with worker_pool(config, run_id) as pool:
-        stop = await drive(
-            Scheduler(items, settings),
-            pool,
-            budget=Budget(calls=limits.calls, tokens=limits.tokens, cost_usd=limits.cost_usd),
-            before=paid,
-            observer=_observer(prepared, display, lambda: time.monotonic() - began),
-            interrupted=interrupted,
-        )
-    status = read_status(store, run_id)
+    scheduler = Scheduler(items, settings)
+    try:
+        async with worker_pool(config, run_id) as pool:
+            await drive(
+                scheduler,
+                pool,
+                budget=Budget(calls=limits.calls, tokens=limits.tokens, cost_usd=limits.cost_usd),
+                before=paid,
+                observer=_observer(prepared, display, lambda: time.monotonic() - began),
+                interrupted=interrupted,
+            )
+        status = read_status(store, run_id)
+    except DataError as error:
+        if not scheduler.finished:
+            raise
+        # everything was played or put aside when the store went away: what is left of the end is done by `resume`
+        return scheduler.stop or Outage(reason=str(error))
+    stop = scheduler.stop
     if status.state != "done" or status.early_stops:
         return stop
     drop_journal(store, run_id)

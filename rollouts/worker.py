@@ -26,8 +26,6 @@ from rollouts.tree import Tree
 S = TypeVar("S")
 _log = logging.getLogger(__name__)
 
-OUTAGE_S = 60.0
-# that a store may be out before a worker stops: longer than a restart of its server, short enough to tell
 FIRST_PAUSE_S = 1.0
 
 
@@ -64,8 +62,11 @@ class TreeWorker(Generic[S]):
         live_episodes: int,
         journal: Journal,
         publish_partial: bool,
+        outage_s: float,
     ) -> None:
         """`live_episodes`: how many may be under way at once, over all trees of this worker.
+
+        `outage_s`: how long the store of finished trees may be out before the worker stops.
 
         `publish_partial`: a tree cut short at a limit is published as far as it got; otherwise it pauses until the run is resumed.
         """
@@ -78,6 +79,7 @@ class TreeWorker(Generic[S]):
         self._slots = asyncio.Semaphore(live_episodes)
         self._journal = journal
         self._publish_partial = publish_partial
+        self._outage_s = outage_s
         self._meter = Meter()
         self._allowance = Allowance()
 
@@ -137,7 +139,7 @@ class TreeWorker(Generic[S]):
             try:
                 return await asyncio.to_thread(self._sink.write, tree)
             except DataError:
-                if self._clock() - began + pause_s > OUTAGE_S:
+                if self._clock() - began + pause_s > self._outage_s:
                     raise
             await asyncio.sleep(pause_s)
             pause_s *= 2

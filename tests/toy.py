@@ -207,6 +207,7 @@ class ToyRecipe:
             live_episodes=16,
             journal=NoJournal(),
             publish_partial=self.publish_partial,
+            outage_s=60.0,
         )
 
 

@@ -32,7 +32,7 @@ def _cannot_mount() -> bool:
 def test_a_run_whose_disk_is_full_stops_with_code_3_and_goes_on_to_the_same_rows(tmp_path: Path) -> None:
     setting = Setting(players="stand-ins", pool="local", where="directory")
     with place(setting, tmp_path / "run", tasks=TASKS) as found:
-        overrides = found.overrides()
+        overrides = [*found.overrides(), "storage.outage_s=1.0"]
     command = [*OWN_MOUNTS, sys.executable, "-m", "tests.chaos.full_disk", str(tmp_path), str(KIB), *overrides]
     ended = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr

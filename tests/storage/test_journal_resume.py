@@ -79,6 +79,7 @@ async def session(journal: Journal, *, patience: int = 0, again: bool = False) -
         live_episodes=4,
         journal=journal,
         publish_partial=False,
+        outage_s=60.0,
     )
     actor.worker.append(worker)
     event = await worker.run(replace(ITEM, played_before=again))

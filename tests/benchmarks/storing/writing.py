@@ -89,6 +89,7 @@ async def _play() -> Played:
         live_episodes=64,
         journal=NoJournal(),
         publish_partial=False,
+        outage_s=60.0,
     )
     for item in plan(config, world):
         await worker.run(item)
