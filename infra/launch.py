@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from importlib import metadata
 from typing import Any, Literal, assert_never
 
+import uvloop
+
 from infra.casting import check_keys
 from infra.config import RunConfig, check_run_id, data_config, default_run_id, differing_keys, effective, parse_config
 from infra.display import Display
@@ -157,7 +159,7 @@ def play(prepared: Prepared, display: Display) -> Ended:
         with hold_lease(prepared.store, prepared.run_id) as lease, _cluster(prepared.config):
             found = replace(prepared, before=read_status(prepared.store, prepared.run_id))
             # what another process published while we waited for the lease is not played again
-            stop, asked = asyncio.run(_heeding_signals(found, display, began, lease))
+            stop, asked = uvloop.run(_heeding_signals(found, display, began, lease))
         lease.check()
         if not isinstance(stop, Outage):
             seal(prepared.store, prepared.run_id)

@@ -46,8 +46,7 @@ def content_hash(per_table: Mapping[str, str]) -> str:
 
 
 def _digest(table: str, cells: list[object]) -> int:
-    # JSON of Python's repr of floats and of escaped text: one text for one value, on every version
-    text = json.dumps([table, cells], default=_hex_of_bytes, separators=(",", ":"))
+    text = _JSON.encode([table, cells])
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=16).digest(), "big")
 
 
@@ -55,6 +54,10 @@ def _hex_of_bytes(cell: object) -> str:
     if isinstance(cell, bytes):
         return cell.hex()
     raise TypeError(f"a cell holds text, numbers, bytes, lists or structs, got {type(cell).__name__}")
+
+
+_JSON = json.JSONEncoder(default=_hex_of_bytes, separators=(",", ":"))
+# of Python's repr of floats and of escaped text: one text for one value, on every version
 
 
 def _hex(total: int) -> str:

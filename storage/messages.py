@@ -39,10 +39,13 @@ def clean_text(text: str) -> str:
     return text
 
 
+_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=dict)
+
+
 def dump_json(value: object) -> str:
     """Compact JSON in the order given; what models wrote keeps its order of arguments."""
     try:
-        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=dict)
+        text = _COMPACT.encode(value)
     except ValueError:
         text = json.dumps(_finite(value), ensure_ascii=False, separators=(",", ":"), default=dict)
     return clean_text(text)

@@ -1,11 +1,13 @@
 """What the orchestration of live episodes costs: CPU per LLM call, efficiency against the latency, memory, calls lost to a kill.
 
-    python -m tests.benchmarks.orchestration [--only cpu,scale,kill]
+    python -m tests.benchmarks.orchestration [--only cpu,scale,kill] [--rounds 3]
 
 Every episode is τ² retail with its policy and all its tools: fifteen calls, one after the other, to a server in another process
-that answers after a fixed latency and whose CPU is not counted. Everything is on: environment, user, rate control, journal,
-Parquet. The CPU is that of all processes of the run, Ray's included, between the first launch and the last receipt. Efficiency is
-the time that the latency alone would take, divided by the time it took.
+that answers after a fixed latency and whose CPU is not counted. All episodes begin at once. Everything is on: environment, user,
+rate control, journal, Parquet. The CPU is that of all processes of the run, Ray's included, between the first launch and the last
+receipt, less what the same processes take in that time when nothing is played. Efficiency is the time that the latency alone
+would take, divided by the time it took. Beside each load stands what bare aiohttp needs for calls of the same size, measured just
+before: machines differ, and so does one machine from minute to minute. Each figure is the median of the rounds.
 """
 
 from __future__ import annotations
@@ -24,10 +26,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from urllib.request import urlopen
 
 import aiohttp
 import orjson
+import uvloop
 
 from actors.chat_messages import actor_messages, wire_tools
 from infra.config import RunConfig, load_config
@@ -49,6 +53,8 @@ TRUNKS = 4
 MOST_TASKS = 64
 WARM_UP = 8
 # tasks that are played first, in the same processes: what is loaded once is not a cost of a call
+IDLE_S = 3.0
+FLOOR_EPISODES, FLOOR_LATENCY_S = 256, 0.2
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 SAMPLE_S = 0.25
 
@@ -74,21 +80,25 @@ class Load:
 class Measured:
     load: Load
     wall_s: float
-    cpu_s: float
-    calls: int
+    call_s: float
+    # CPU of one call
+    floor_s: float
+    # the same of bare aiohttp
     bytes_held: int
 
-    @property
-    def cells(self) -> list[str]:
-        load = self.load
-        return [
-            f"{load.episodes:,}",
-            f"{load.latency_s:g} s",
-            str(load.workers),
-            f"{1e3 * self.cpu_s / self.calls:.2f} ms",
-            f"{load.ideal_s / self.wall_s:.2f}",
-            f"{self.bytes_held / load.episodes / 1e3:.0f} kB",
-        ]
+
+def cells(rounds: Sequence[Measured]) -> list[str]:
+    load = rounds[0].load
+    return [
+        f"{load.episodes:,}",
+        f"{load.latency_s:g} s",
+        str(load.workers),
+        f"{1e3 * median(each.call_s for each in rounds):.2f} ms",
+        f"{1e3 * median(each.floor_s for each in rounds):.2f} ms",
+        f"{median(each.call_s / each.floor_s for each in rounds):.1f}",
+        f"{median(load.ideal_s / each.wall_s for each in rounds):.2f}",
+        f"{max(each.bytes_held for each in rounds) / load.episodes / 1e3:.0f} kB",
+    ]
 
 
 # -- the endpoint -----------------------------------------------------------------------------------------------------
@@ -150,24 +160,29 @@ def _role(role: str, url: str) -> dict[str, str]:
 def measure(load: Load) -> Measured:
     from actors.ray_workers.cluster import cluster
 
+    floor_s = floor(min(FLOOR_EPISODES, load.episodes), FLOOR_LATENCY_S)
     with endpoint(load.latency_s) as url, tempfile.TemporaryDirectory() as root:
         config = configured(url, root, load)
         with cluster(workers=load.workers):
-            return asyncio.run(_measure(config, load))
+            return uvloop.run(_measure(config, load, floor_s))
 
 
-async def _measure(config: RunConfig, load: Load) -> Measured:
+async def _measure(config: RunConfig, load: Load, floor_s: float) -> Measured:
     prepared = prepare(config, name="orchestration")
     books = _Books()
     async with worker_pool(config, prepared.run_id) as pool:
         await _play(prepared.items[:WARM_UP], pool, config, _Books())
+        cpu = _cpu_s()
+        await asyncio.sleep(IDLE_S)
+        idle = (_cpu_s() - cpu) / IDLE_S
         with sampled() as sample:
             cpu, began = _cpu_s(), time.monotonic()
             await _play(prepared.items[WARM_UP:], pool, config, books)
             wall_s, cpu_s = time.monotonic() - began, _cpu_s() - cpu
     spend, settled = books.total.spend, books.total.episodes_settled
     assert (settled, spend.calls) == (load.episodes, CALLS_PER_EPISODE * load.episodes), (settled, spend)
-    return Measured(load=load, wall_s=wall_s, cpu_s=cpu_s, calls=spend.calls, bytes_held=sample.peak - sample.first)
+    call_s = (cpu_s - idle * wall_s) / spend.calls
+    return Measured(load=load, wall_s=wall_s, call_s=call_s, floor_s=floor_s, bytes_held=sample.peak - sample.first)
 
 
 async def _play(items: Sequence[WorkItem], pool: WorkerPool, config: RunConfig, books: _Books) -> None:
@@ -243,7 +258,7 @@ def _cpu_s() -> float:
 def floor(episodes: int, latency_s: float) -> float:
     """CPU seconds per call of bare aiohttp and orjson with a prompt of the same size, `episodes` at once."""
     with endpoint(latency_s) as url:
-        return asyncio.run(_floor(url, episodes))
+        return uvloop.run(_floor(url, episodes))
 
 
 async def _floor(url: str, episodes: int) -> float:
@@ -295,23 +310,30 @@ def killed(load: Load, in_flight: int) -> tuple[int, int]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="cpu,scale,kill")
-    parts = parser.parse_args().only.split(",")
-    heading = ["live episodes", "latency", "workers", "CPU per call", "efficiency", "memory per live episode"]
+    parser.add_argument("--rounds", type=int, default=3)
+    chosen = parser.parse_args()
+    parts = chosen.only.split(",")
+    heading = [
+        "live episodes",
+        "latency",
+        "workers",
+        "CPU per call",
+        "bare aiohttp",
+        "ratio",
+        "efficiency",
+        "memory per episode",
+    ]
     loads = {
         "cpu": [(64, 0.2, 1), (64, 0.2, 2), (256, 0.2, 1), (256, 0.2, 2)],
         "scale": [(1024, 1.0, 2), (2048, 2.0, 2), (4096, 5.0, 2)],
     }
-    rows = [
-        measure(Load(episodes=episodes, latency_s=latency_s, workers=workers)).cells
+    wanted = [
+        Load(episodes=episodes, latency_s=latency_s, workers=workers)
         for part in parts
         for episodes, latency_s, workers in loads.get(part, [])
     ]
-    if "cpu" in parts:
-        for episodes in (64, 256):
-            cpu_s = floor(episodes, 0.2)
-            rows.append([f"{episodes}", "0.2 s", "bare aiohttp", f"{1e3 * cpu_s:.2f} ms", "-", "-"])
-    if rows:
-        print_table(heading, rows)
+    if wanted:
+        print_table(heading, [cells([measure(load) for _ in range(chosen.rounds)]) for load in wanted])
     if "kill" in parts:
         made, needed = killed(Load(episodes=2560, latency_s=0.2, workers=2), in_flight=256)
         print(
