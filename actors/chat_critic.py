@@ -15,6 +15,7 @@ from actors.chat_messages import cache_key
 from actors.chat_wire import ChatRequest, Reply, WireMessage
 from actors.paid import all_paid
 from labeling.rubric import (
+    LEAST_MASS,
     REFLECTION_VERSION,
     RUBRIC_VERSION,
     SCORE_VERSION,
@@ -34,8 +35,6 @@ CriticMode: TypeAlias = Literal["critique", "score"]
 
 TOP_LOGPROBS = 20
 # as many as OpenAI gives: a confident model's other letter may be far down
-LEAST_MASS = 0.5
-# of the two letters together: below, the model was about to say something else, and "A" may be an article
 
 
 def critic_identity(endpoint: Endpoint, *, mode: CriticMode, reviewer: Reviewer, threshold: float) -> str:

@@ -14,14 +14,13 @@ from typing import Protocol
 
 from actors.critic_admission import Admission, Entrance, Priority
 from actors.critic_fitting import Fitted, fit
+from actors.critic_routing import Reason
 from actors.critic_settings import CriticSettings
-from labeling.rubric import ChatMessage, parse_verdict, score_of, scored_verdict
+from labeling.rubric import LEAST_MASS, ChatMessage, parse_verdict, score_of, scored_verdict
 from rollouts.episode import PaidReply, Usage
 from rollouts.errors import FailureKind, RolloutError
 from rollouts.protocols import Clock, Judgement
 
-_LEAST_MASS = 0.5
-# of the two score words together: below, the model was about to say something else, and its score would be noise
 _WARM_UP: Sequence[ChatMessage] = (
     {"role": "system", "content": "Answer with one letter: A or R."},
     {"role": "user", "content": "<conversation>\n</conversation>"},
@@ -39,6 +38,8 @@ class Ask:
     messages: Sequence[ChatMessage]
     seed: int
     priority: Priority = "live"
+    reason: Reason = "prefix"
+    # why it was sent to this replica
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +107,10 @@ class CriticStats:
     # before the engine and in its own queue; summed over questions
     engine_s: float = 0.0
     # of the engine's work, making tokens of the prompt included; summed over questions
+    routed_prefix: int = 0
+    # questions answered here by the reason of their route (actors.critic_routing.Reason); retried ones by their last
+    routed_moved: int = 0
+    routed_load: int = 0
     waiting: int = 0
     # now, before the engine
     engine: EngineLoad = field(default_factory=EngineLoad)
@@ -117,6 +122,13 @@ class CriticStats:
     def hit_rate(self) -> float:
         """Share of prompt tokens that came from the prefix cache."""
         return self.cached_tokens / self.prompt_tokens if self.prompt_tokens else 0.0
+
+
+_ROUTED: Mapping[Reason, CriticStats] = {
+    "prefix": CriticStats(routed_prefix=1),
+    "moved": CriticStats(routed_moved=1),
+    "load": CriticStats(routed_load=1),
+}
 
 
 class CriticService:
@@ -148,6 +160,7 @@ class CriticService:
         except asyncio.CancelledError:
             self._done += CriticStats(abandoned=1)
             raise
+        self._done += _ROUTED[ask.reason]
         return self._judgement(fitted, reply, wait_s=entered - arrived, latency_s=self._clock() - entered)
 
     async def _fit(self, ask: Ask) -> Fitted:
@@ -172,7 +185,7 @@ class CriticService:
 
     def _judgement(self, fitted: Fitted, reply: Reply, *, wait_s: float, latency_s: float) -> Judgement:
         settings = self._settings
-        score = score_of(reply.first_token, least_mass=_LEAST_MASS) if settings.mode == "score" else None
+        score = score_of(reply.first_token, least_mass=LEAST_MASS) if settings.mode == "score" else None
         if settings.mode == "critique":
             verdict = parse_verdict(reply.text)
         else:

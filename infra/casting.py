@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import random
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from actors.best_of_n import best_of_n_identity
-from actors.chat_casting import ChatClients, CriticSource, PolicySource, RoleCasting, best_of_n
+from actors.chat_casting import ChatClients, Closable, CriticSource, PolicySource, RoleCasting, best_of_n
 from actors.chat_critic import critic_identity
 from actors.chat_endpoint import Endpoint, Price
 from actors.chat_judge import judge_identity
@@ -119,9 +120,9 @@ def _least(*rates: float) -> float:
     return min((rate for rate in rates if rate), default=0.0)
 
 
-def check_keys(config: RunConfig) -> None:
-    """UsageError when a key that the run needs is not in the environment."""
-    for role in ROLES:
+def check_keys(config: RunConfig, *, roles: Sequence[Role] = ROLES) -> None:
+    """UsageError when a key that these roles need is not in the environment."""
+    for role in roles:
         if is_asked(config, role):
             ApiKey(endpoint(config, role).api_key_env, environ=os.environ)
 
@@ -136,29 +137,45 @@ def casting(
 
     `leases`: the run's governors, where it has more than one worker. `served_critic`: of critic.kind = "vllm".
     """
-    limits = endpoint_limits(config)
-    gates = Gates(
-        limits, source=leases or OwnGovernors(limits, clock=time.monotonic), worker=worker, clock=time.monotonic
-    )
-    clients = ChatClients(jitter=random.Random(), gate=lambda served: gates.gate(gate_name(served)))
-    # the jitter is for back-off only: it must differ between workers, and no row depends on it
-    parts = _Parts(config=config, clients=clients, stand_ins=_stand_ins(config))
+    parts = _parts(config, worker=worker, leases=leases)
     critic = parts.critic(served_critic)
     actor = parts.actor()
     return RoleCasting(
         actor=best_of_n(actor, critic, n=config.actor.best_of) if config.actor.best_of > 1 else actor,
         user=parts.user(),
         critic=critic,
-        judge=NoJudge() if config.judge.kind == "none" else clients.judge(endpoint(config, "judge")),
-        closing=[gates, clients, parts.stand_ins],
+        judge=NoJudge() if config.judge.kind == "none" else parts.clients.judge(endpoint(config, "judge")),
+        closing=parts.closing,
     )
+
+
+def lone_critic(config: RunConfig, *, served_critic: Critic | None = None) -> tuple[CriticSource, Sequence[Closable]]:
+    """The critic without those who play, and what to close after it. UsageError when its key's variable is not set."""
+    parts = _parts(config, worker="alone", leases=None)
+    return parts.critic(served_critic), parts.closing
+
+
+def _parts(config: RunConfig, *, worker: str, leases: LeaseSource | None) -> _Parts:
+    limits = endpoint_limits(config)
+    gates = Gates(
+        limits, source=leases or OwnGovernors(limits, clock=time.monotonic), worker=worker, clock=time.monotonic
+    )
+    clients = ChatClients(jitter=random.Random(), gate=lambda served: gates.gate(gate_name(served)))
+    # the jitter is for back-off only: it must differ between workers, and no row depends on it
+    return _Parts(config=config, gates=gates, clients=clients, stand_ins=_stand_ins(config))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Parts:
     config: RunConfig
+    gates: Gates
     clients: ChatClients
     stand_ins: Casting
+
+    @property
+    def closing(self) -> Sequence[Closable]:
+        """In this order."""
+        return [self.gates, self.clients, self.stand_ins]
 
     def actor(self) -> PolicySource:
         match self.config.actor.kind:

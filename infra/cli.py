@@ -20,6 +20,8 @@ from infra.config import RunConfig, as_override, load_config, overridden, parse_
 from rollouts.errors import DataError, UsageError
 
 DEFAULT_ROOT = "data"
+BATCH_DRAFTS = 1024
+# several times as many as are asked at once: at the end of each batch ever fewer are under way
 
 app = typer.Typer(
     name="treeroll",
@@ -177,6 +179,28 @@ def evaluate(
 
 
 @_command
+def score(
+    run: Run = None,
+    critic: Annotated[
+        str, typer.Option("--critic", metavar="CONFIG", help="A TOML file or preset with a [critic] section.")
+    ] = "",
+    root: Root = DEFAULT_ROOT,
+    endpoint_url: EndpointUrl = "",
+    set_: Set = None,
+    batch: Annotated[
+        int, typer.Option("--batch", min=1, help="Drafts published at once; a kill loses no more.")
+    ] = BATCH_DRAFTS,
+    as_json: AsJson = False,
+) -> int:
+    """Have a critic judge every draft that a run recorded, and compare it with the run's labels. Typed again it goes on."""
+    from infra.score_command import score_run
+
+    return score_run(
+        run, critic=critic, root=root, endpoint_url=endpoint_url, overrides=set_ or [], batch=batch, as_json=as_json
+    )
+
+
+@_command
 def submit(
     config: Config,
     address: Annotated[str, typer.Option("--address", help="Of the cluster's dashboard, such as http://head:8265.")],
@@ -249,14 +273,16 @@ def status(run: Run = None, root: Root = DEFAULT_ROOT, endpoint_url: EndpointUrl
     """How far a run has come, from what is published."""
     from infra.outcome import status_rows
     from infra.runs import read_status, resolve_run, status_record
+    from infra.served_critics import read_served, served_rows
     from storage.objects import open_store
 
     store = open_store(root, endpoint_url=endpoint_url)
-    record = status_record(read_status(store, resolve_run(store, run, root=root)), root)
+    run_id = resolve_run(store, run, root=root)
+    record, served = status_record(read_status(store, run_id), root), read_served(store, run_id)
     if as_json:
-        print(json.dumps(record, indent=2))
+        print(json.dumps({**record, "served": served}, indent=2))
     else:
-        _print_rows(status_rows(record))
+        _print_rows([*status_rows(record), *served_rows(served)])
     return 0
 
 
@@ -287,7 +313,9 @@ def verify(
 @_command
 def export(
     run: Run = None,
-    format_: Annotated[str, typer.Option("--format", help="critic-sft or values.")] = "critic-sft",
+    format_: Annotated[
+        str, typer.Option("--format", help="critic-sft, critic-kto, actor-preference, prm-stepwise or values.")
+    ] = "critic-sft",
     out: Annotated[str, typer.Option("--out", help="A directory or s3:// URI for the dataset.")] = "",
     root: Root = DEFAULT_ROOT,
     endpoint_url: EndpointUrl = "",

@@ -229,6 +229,8 @@ class RunSummary:
     # the one that most readers will want to type now
     predicted: Sequence[tuple[str, str]] = ()
     # rows: what was foretold, and by how much it was wrong
+    replicas: Sequence[tuple[str, str]] = ()
+    # likewise: what those of the critic did
 
 
 def summary_rows(run: RunSummary) -> list[tuple[str, str]]:
@@ -254,6 +256,7 @@ def summary_rows(run: RunSummary) -> list[tuple[str, str]]:
         ("cost", cost_text(spend.cost_usd)),
         ("wall time", duration_text(run.wall_s)),
         *run.predicted,
+        *run.replicas,
         ("content hash", run.content_hash),
         ("root", run.root),
         ("next", run.next_command),

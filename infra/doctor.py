@@ -30,6 +30,7 @@ State: TypeAlias = Literal["ok", "missing", "broken"]
 OLDEST_PYTHON = (3, 11)
 RUNTIME = {
     "aiohttp": "3.11",
+    "uvloop": "0.21",
     "boto3": "1.36",
     "orjson": "3.10",
     "polars": "1.30",

@@ -9,6 +9,8 @@ from infra.display import RunSummary, cost_text, count_text, print_summary
 from infra.launch import Ended, Prepared
 from infra.prediction import compared, prediction_rows
 from infra.runs import RunStatus, read_status
+from infra.served_critics import read_served, served_rows
+from rollouts.errors import DataError
 from storage.export import ExportReport
 from storage.reader import count_by
 from storage.verify import VerifyReport
@@ -17,25 +19,37 @@ _HOW = {"complete": "complete", "failed": "failed", "stopped": "stopped", "inter
 
 
 def print_outcome(prepared: Prepared, ended: Ended, stream: TextIO) -> None:
-    """The final table of `treeroll run` and `treeroll resume`."""
-    status = read_status(prepared.store, prepared.run_id)
-    storage = prepared.config.storage
-    print_summary(
-        RunSummary(
-            run_id=prepared.run_id,
-            state=f"{_HOW[ended.how]} ({ended.why})" if ended.why else _HOW[ended.how],
-            items_done=len(status.receipts),
-            items_total=len(prepared.items),
-            progress=status.progress,
-            values=_counts(prepared, "values", "kind"),
-            labels=_counts(prepared, "labels", "label"),
-            wall_s=ended.wall_s,
-            content_hash=status.content_hash,
-            root=storage.root,
-            next_command=_next_command(prepared, status),
-            predicted=_predicted(prepared, ended, status),
-        ),
-        stream,
+    """The final table of `treeroll run` and `treeroll resume`; of a run that its store stopped, perhaps only that."""
+    try:
+        summary = _summary(prepared, ended)
+    except DataError:
+        if ended.how != "stopped":
+            raise
+        print(f"run {prepared.run_id}: {_state(ended)}\nnext  {_resume(prepared)}", file=stream)
+    else:
+        print_summary(summary, stream)
+
+
+def _state(ended: Ended) -> str:
+    return f"{_HOW[ended.how]} ({ended.why})" if ended.why else _HOW[ended.how]
+
+
+def _summary(prepared: Prepared, ended: Ended) -> RunSummary:
+    status = read_status(prepared.store, prepared.run_id, known=prepared.before.receipts)
+    return RunSummary(
+        run_id=prepared.run_id,
+        state=_state(ended),
+        items_done=len(status.receipts),
+        items_total=len(prepared.items),
+        progress=status.progress,
+        values=_counts(prepared, "values", "kind"),
+        labels=_counts(prepared, "labels", "label"),
+        wall_s=ended.wall_s,
+        content_hash=status.content_hash,
+        root=prepared.config.storage.root,
+        next_command=_next_command(prepared, status),
+        predicted=_predicted(prepared, ended, status),
+        replicas=served_rows(read_served(prepared.store, prepared.run_id)),
     )
 
 
@@ -53,11 +67,18 @@ def _counts(prepared: Prepared, table: str, column: str) -> dict[str, int]:
 
 
 def _next_command(prepared: Prepared, status: RunStatus) -> str:
-    storage = prepared.config.storage
-    where = f"--root {storage.root}" + (f" --endpoint-url {storage.endpoint_url}" if storage.endpoint_url else "")
     if status.state == "done":
-        return f"treeroll export {prepared.run_id} --format critic-sft {where}"
-    return f"treeroll resume {prepared.run_id} {where}"
+        return f"treeroll export {prepared.run_id} --format critic-sft {_where(prepared)}"
+    return _resume(prepared)
+
+
+def _resume(prepared: Prepared) -> str:
+    return f"treeroll resume {prepared.run_id} {_where(prepared)}"
+
+
+def _where(prepared: Prepared) -> str:
+    storage = prepared.config.storage
+    return f"--root {storage.root}" + (f" --endpoint-url {storage.endpoint_url}" if storage.endpoint_url else "")
 
 
 def status_rows(record: dict[str, Any]) -> list[tuple[str, str]]:

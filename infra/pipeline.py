@@ -20,15 +20,15 @@ from actors.local_pool import LocalPool
 from infra.casting import casting, critic_settings, endpoint_limits, identities
 from infra.config import RunConfig, config_digest
 from infra.config_sections import TasksSection
+from infra.served_critics import put_served, served_record
 from labeling.conclude import conclude
 from labeling.labels import LabelRule
 from labeling.records import Conclusions
 from rollouts.branching import BranchingSettings, ForkPolicy, fork_policy
 from rollouts.episode import Task
-from rollouts.errors import UsageError
+from rollouts.errors import DataError, UsageError
 from rollouts.plan import make_plan
 from rollouts.play import PlaySettings
-from rollouts.policies.critiqued import Critiqued
 from rollouts.protocols import Critic, Environment, WorkerPool
 from rollouts.receipt import WorkItem
 from rollouts.supervision import Supervision
@@ -36,11 +36,14 @@ from rollouts.tree import Tree
 from rollouts.worker import TreeWorker
 from storage.journal import JournalSettings, StoredJournal
 from storage.objects import ObjectStore, open_store
+from storage.parts import leave_pandas_out
 from storage.rows import RunStamp
 from storage.writer import ParquetSink
 
 if TYPE_CHECKING:
-    from actors.ray_workers.critic_pool import CriticReplicas
+    from actors.ray_workers.critic_pool import CriticPool, CriticReplicas
+
+_log = logging.getLogger(__name__)
 
 TEST_SPLIT = "test"
 COLLECT_AFTER = (20_000, 50, 100)
@@ -155,10 +158,9 @@ def branching(config: RunConfig) -> BranchingSettings:
 
 def chosen_policy(config: RunConfig) -> ForkPolicy:
     """Where a run's trees are forked, and whether the critic's word on what was tried is asked and measured."""
-    policy = fork_policy(config.branching.policy, branching(config))
-    if not config.branching.critiques:
-        return policy
-    return Critiqued(policy=policy, rollouts=config.branching.uplift_rollouts)
+    chosen = config.branching
+    uplift = chosen.uplift_rollouts if chosen.critiques else None
+    return fork_policy(chosen.policy, branching(config), uplift_rollouts=uplift)
 
 
 def play_settings(config: RunConfig) -> PlaySettings:
@@ -215,6 +217,7 @@ class EpisodeWorkerRecipe:
         config, worker = self.config, uuid.uuid4().hex
         world, store = open_environment(config), open_root(config)
         _spare_the_collector()
+        leave_pandas_out()
         return TreeWorker(
             world,
             casting=casting(config, worker=worker, leases=self.leases, served_critic=self._served_critic()),
@@ -231,6 +234,7 @@ class EpisodeWorkerRecipe:
                 settings=JournalSettings(flush_interval_s=config.run.journal_flush_s),
             ),
             publish_partial=config.limits.on_limit == "publish",
+            outage_s=config.storage.outage_s,
         )
 
     def _served_critic(self) -> Critic | None:
@@ -276,7 +280,6 @@ async def worker_pool(config: RunConfig, run_id: str) -> AsyncIterator[WorkerPoo
 async def _ray_pool(config: RunConfig, recipe: EpisodeWorkerRecipe, stack: AsyncExitStack) -> WorkerPool:
     import ray
 
-    from actors.ray_workers.critic_pool import CriticPool
     from actors.ray_workers.governor import start_governors
     from actors.ray_workers.pool import RayPool
 
@@ -285,11 +288,28 @@ async def _ray_pool(config: RunConfig, recipe: EpisodeWorkerRecipe, stack: Async
         stack.callback(ray.kill, governor)
         recipe = replace(recipe, leases=leases)
     if config.critic.kind == "vllm":
-        critics = await CriticPool.start(
-            critic_settings(with_absolute_root(config)),
-            replicas=config.critic.replicas,
-            python=config.critic.python,
-        )
-        stack.push_async_callback(critics.close)
+        critics = await stack.enter_async_context(served_critics(config))
+        stack.push_async_callback(_tell, critics, config, recipe.run_id)
         recipe = replace(recipe, critics=critics.replicas)
     return await RayPool.start(recipe, workers=config.run.workers, max_items=max_items_out(config))
+
+
+@asynccontextmanager
+async def served_critics(config: RunConfig) -> AsyncIterator[CriticPool]:
+    """The replicas of critic.kind = "vllm", stopped at the end. Needs a surrounding `actors.ray_workers.cluster.cluster`."""
+    from actors.ray_workers.critic_pool import CriticPool
+
+    settings = critic_settings(with_absolute_root(config))
+    pool = await CriticPool.start(settings, replicas=config.critic.replicas, python=config.critic.python)
+    try:
+        yield pool
+    finally:
+        await pool.close()
+
+
+async def _tell(critics: CriticPool, config: RunConfig, run_id: str) -> None:
+    """What the replicas did, while they are still there to be asked. A store that is out fails no run that is over."""
+    try:
+        put_served(open_root(config), run_id, served_record(await critics.stats()))
+    except (DataError, UsageError) as error:
+        _log.warning("what the critic's replicas did could not be kept: %s", error)

@@ -51,6 +51,8 @@ REFLECTION_VERSION = "reflection-1"
 
 SCORE_WORDS = ("A", "R")
 # to approve and to ask for a revision: one token each in every common vocabulary
+LEAST_MASS = 0.5
+# of both words together in an answer's first token: below, the model was about to say something else, and "A" may be an article
 SCORE_FEEDBACK = "Reconsider this action."
 # of a critic that says nothing but a letter
 

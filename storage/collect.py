@@ -1,7 +1,7 @@
 """Collecting garbage: parts that no reader can want any more, and writes that ended half-way.
 
-A part is wanted by a marker, by a generation, or by a writer or compaction that has not created its own yet; the last cannot be
-seen, so only what is older than a grace period is looked at. In order:
+A part is wanted by a marker, by a generation, by a scoring's batch, or by a writer or compaction that has not created its own yet;
+the last cannot be seen, so only what is older than a grace period is looked at. In order:
 
     parts listed → markers and generations read → for each folder: new markers read, folder listed again, its garbage deleted
 
@@ -28,7 +28,7 @@ from rollouts.errors import UsageError
 from storage.layout import RUNS, TABLES_PREFIX, part_run, table_of
 from storage.markers import COMMIT_DEADLINE_S, READERS
 from storage.objects import ObjectInfo, ObjectStore, TendedStore, Unfinished
-from storage.schema import TABLES
+from storage.schema import SCHEMAS
 from storage.wanted import WantedParts
 
 GRACE_S = 24 * 3600.0
@@ -63,7 +63,7 @@ def collect_garbage(store: TendedStore, *, now: float, grace_s: float = GRACE_S,
             f"{COMMIT_DEADLINE_S:g} s between its parts and the marker that makes them count"
         )
     before = now - grace_s
-    parts = [info for info in store.list(TABLES_PREFIX) if table_of(info.key) in TABLES]
+    parts = [info for info in store.list(TABLES_PREFIX) if table_of(info.key) in SCHEMAS]
     runs = {info.key: run_id for info in parts if (run_id := part_run(info.key))}
     listed = [info for info in parts if info.key in runs]
     wanted = WantedParts(store, set(runs.values()), before=before)

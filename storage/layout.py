@@ -8,6 +8,8 @@
     runs/<run>/failures/<item>.json            why an item without a marker has none
     runs/<run>/leases/<epoch>/claim.json       who drives the run; beat: that it still does
     runs/<run>/journal/<writer>/<seq>.seg      what one writer's models answered, kept until their trees are published
+    runs/<run>/scores/<scoring>/<n>.json       a critic's verdicts on recorded drafts, batch n (storage.scorings)
+    runs/<run>/critics.json                    what the replicas of its critic did last (infra.served_critics)
     tables/<table>/domain=<d>/split=<s>/run=<run>/[labeler=<l>/]<item or "compacted">-<sha16>.parquet
 
 The sha is that of the part's bytes, so a part's key is a function of its content. Partition values come from data: they

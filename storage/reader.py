@@ -18,15 +18,18 @@ from storage.objects import MissingObject, ObjectStore, open_store
 from storage.parts import Part
 from storage.published import read_published
 from storage.runs import list_runs, read_run
-from storage.schema import SCHEMAS, TABLES
+from storage.schema import SCHEMAS, VERDICTS
+from storage.scorings import read_batches
 
 Wanted: TypeAlias = str | Sequence[str] | None
 # one value, one of several, or any
 
 
 def live_parts(store: ObjectStore, run_id: str, table: str) -> list[Part]:
-    """The table's published parts: those that items share first, then by item id."""
+    """The table's published parts: those that items share first, then by item id. Of `verdicts`: by scoring and batch."""
     _check_table(table)
+    if table == VERDICTS:
+        return [part for batch in read_batches(store, run_id) for part in batch.parts]
     return read_published(store, run_id).parts([table])
 
 
@@ -113,4 +116,4 @@ def _matches(value: str, wanted: Wanted) -> bool:
 
 def _check_table(table: str) -> None:
     if table not in SCHEMAS:
-        raise UsageError(f"there is no table {table!r}; the tables are {', '.join(TABLES)}")
+        raise UsageError(f"there is no table {table!r}; the tables are {', '.join(SCHEMAS)}")

@@ -17,6 +17,10 @@ SCHEMA_VERSION = 1
 
 NOT_HASHED = frozenset({"run_id", "item_id", "duration_s"})
 # columns that may differ between two runs of one configuration: their addresses, and wall time
+NOT_HASHED_OF: Mapping[str, frozenset[str]] = MappingProxyType(
+    {"verdicts": frozenset({"calls", "cached_tokens", "cost_usd", "failure_message"})}
+)
+# table → further ones: what a cache held, how often a question was asked, what an endpoint calls a failure
 
 JSON_COLUMNS = frozenset({"opening", "action", "reviews", "added"})
 
@@ -66,6 +70,9 @@ _STAMP = [
         "reward_basis", TEXTS, "the parts the task's reward is made of; empty when no play of the task had a return"
     ),
 ]
+
+STAMP_COLUMNS = tuple(column.name for column in _STAMP)
+# equal in all rows of an item
 
 _EPISODES = [
     _column("episode_path", pa.string(), "place in the tree, e.g. t0.s4.a1.r2"),
@@ -158,6 +165,18 @@ _VALUES = [
     _optional(
         "restart_successes", pa.float64(), "sum of the returns of those that took no more steps than are left here"
     ),
+    _optional(
+        "state_mean",
+        pa.float64(),
+        "V of the state: what the actor makes of it; null when too little was played to tell",
+    ),
+    _optional("state_lower", pa.float64(), "of its interval; anytime-valid where a policy stopped on what it saw"),
+    _optional("state_upper", pa.float64(), "of its interval"),
+    _optional(
+        "critic_slope",
+        pa.float64(),
+        "return per critic's score, by which V was told of drafts that nobody played; null: it was not needed or not there",
+    ),
 ]
 
 _LABELS = [
@@ -197,6 +216,31 @@ _CRITIQUES = [
     _column("level", pa.float64(), "the nominal coverage of that interval"),
     _optional("worth", pa.string(), "helpful, harmful or undecided; null without feedback"),
     _column("labeler", pa.string(), "name and version of the decision rule"),
+]
+
+_VERDICTS = [
+    _column("scorer", pa.string(), "identity of the critic that gave the verdict"),
+    _column(
+        "episode_path",
+        pa.string(),
+        "the episode whose step the draft is; of several equal ones in equal states the first",
+    ),
+    _column("step_path", pa.string(), "the state before that step, under the episode's own path"),
+    _column("step", pa.int32(), "index of that step"),
+    _column("state_key", KEY, "the state the draft was proposed in"),
+    _column("action_key", KEY, "the draft's identity; labels and values have both keys, too"),
+    _column("kind", pa.string(), "message, read, write, transfer or other"),
+    _column("num_steps", pa.int32(), "steps of the tree that are this draft in this state, all of them meant"),
+    _optional("verdict", pa.string(), "approve or revise; null when the answer could not be had or not be read"),
+    _optional("feedback", pa.string(), "what the critic said; null unless it asked for a revision"),
+    _optional("score", pa.float64(), "its probability that the draft should be approved; null when it gives none"),
+    _optional("failure_kind", pa.string(), "why there is no answer and never will be; null when there was one"),
+    _optional("failure_message", pa.string(), "the same in words"),
+    _column("calls", pa.int64(), "replies that were paid for"),
+    _column("prompt_tokens", pa.int64(), "of these"),
+    _column("completion_tokens", pa.int64(), "likewise"),
+    _column("cached_tokens", pa.int64(), "those prompt tokens that came from a cache"),
+    _optional("cost_usd", pa.float64(), "of these; null when a price is unknown"),
 ]
 
 _CALLS = [
@@ -239,8 +283,12 @@ SCHEMAS: Mapping[str, pa.Schema] = {
     "labels": _schema("labels", _LABELS),
     "critiques": _schema("critiques", _CRITIQUES),
     "calls": _schema("calls", _CALLS),
+    "verdicts": _schema("verdicts", _VERDICTS),
 }
-TABLES = tuple(SCHEMAS)
+VERDICTS = "verdicts"
+# given to a run's drafts after it was played: published in batches of their own (storage.scorings), in no item's marker
+TABLES = tuple(table for table in SCHEMAS if table != VERDICTS)
+# of a tree: what an item's marker publishes, all at once
 CONTENT_TABLES = tuple(table for table in TABLES if table != "calls")
 # what a run says; what its calls were (how long they took, which had to be repeated) differs from run to run
 LATER_TABLES = frozenset({"calls", "critiques"})
@@ -257,6 +305,10 @@ LATER_COLUMNS: Mapping[str, frozenset[str]] = MappingProxyType(
                 "free_n",
                 "restart_n",
                 "restart_successes",
+                "state_mean",
+                "state_lower",
+                "state_upper",
+                "critic_slope",
             }
         ),
         "labels": frozenset({"consensus", "first_error"}),
@@ -267,7 +319,8 @@ LATER_COLUMNS: Mapping[str, frozenset[str]] = MappingProxyType(
 
 def hashed_columns(table: str) -> tuple[str, ...]:
     """The columns that are the table's content, sorted by name: a row's hash does not depend on their order."""
-    return tuple(sorted(set(SCHEMAS[table].names) - NOT_HASHED - set(later_columns(table))))
+    chance = NOT_HASHED | NOT_HASHED_OF.get(table, frozenset())
+    return tuple(sorted(set(SCHEMAS[table].names) - chance - set(later_columns(table))))
 
 
 def later_columns(table: str) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
@@ -24,6 +24,7 @@ from storage.schema import TABLES
 from storage.sealed import read_sealed_object, sealed_keys
 from storage.tally import Tally
 from storage.verify_rows import check_own_parts, check_shelves
+from storage.verify_verdicts import check_verdicts
 
 T = TypeVar("T")
 
@@ -39,6 +40,8 @@ class VerifyReport:
     items_settled: int
     items_failed: int
     problems: tuple[str, ...]
+    num_verdicts: int = 0
+    # rows of critics that scored the run afterwards; the content hash, which is the run's, does not cover them
 
     @property
     def ok(self) -> bool:
@@ -68,9 +71,15 @@ def verify_run(store: ObjectStore, run_id: str) -> VerifyReport:
     tallies = [tally for rows in checked for tally in rows.tallies.values()]
     problems += [problem for rows in checked for problem in rows.problems]
     problems += _sealed(store, run_id, markers)
+    own_parts = [part for marker in own for part in marker.parts]
+    shared_parts = [shelf.part for shelf in generation.shelves]
+    steps = [part for part in own_parts + shared_parts if part.table == "steps"]
+    verdicts = check_verdicts(store, run_id, steps=steps)
+    problems += verdicts.problems
     failed = set(_told(partial(read_failures, store, run_id), problems, otherwise=dict[str, Failure]()))
     problems += _plan(record, settled=markers.settled, failed=failed)
-    return _report(record, tallies, settled=markers.settled, failed=failed, problems=problems)
+    report = _report(record, tallies, settled=markers.settled, failed=failed, problems=problems)
+    return replace(report, num_verdicts=verdicts.num_rows)
 
 
 def _report(

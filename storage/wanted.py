@@ -1,4 +1,4 @@
-"""Which parts somebody may still read: of all runs of a root, told from their markers and generations.
+"""Which parts somebody may still read: of all runs of a root, told from their markers, generations and batches of verdicts.
 
 Only grows: what was wanted once stays wanted.
 """
@@ -12,6 +12,7 @@ from storage.generations import Generation, list_generations, no_generation, rea
 from storage.layout import item_id_of
 from storage.markers import READERS, Marker, marker_from_bytes, marker_keys, read_markers
 from storage.objects import ObjectStore
+from storage.scorings import read_batches
 
 
 class WantedParts:
@@ -43,9 +44,11 @@ class _WantedOfRun:
         markers = list(read_markers(store, run_id))
         self._items_seen = {marker.item_id for marker in markers}
         self._take(markers)
+        self._take_batches()
 
     def look_again(self) -> None:
         self._take_new_generations()
+        self._take_batches()
         keys = [key for key in marker_keys(self._store, self._run_id) if item_id_of(key) not in self._items_seen]
         with ThreadPoolExecutor(READERS) as pool:
             self._take(pool.map(lambda key: marker_from_bytes(self._store.get(key), key=key), keys))
@@ -66,6 +69,9 @@ class _WantedOfRun:
                 generation = read_generation(self._store, self._run_id, info.key)
                 self.keys |= {shelf.part.key for shelf in generation.shelves}
                 self._generations_seen.add(info.key)
+
+    def _take_batches(self) -> None:
+        self.keys |= {part.key for batch in read_batches(self._store, self._run_id) for part in batch.parts}
 
     def _take(self, markers: Iterable[Marker]) -> None:
         for marker in markers:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from rollouts.errors import DataError, UsageError
 
 _START_TIMEOUT_S = 1800
 # a large model from a slow disk; a wrong setting is told at once
+_STATS_TIMEOUT_S = 5
+# a replica that loads its model again has its hands full
 _CONCURRENCY = 100_000
 # tasks of one replica that Ray lets in: the replica itself bounds what runs and what waits
 
@@ -29,6 +32,20 @@ class CriticReplicas:
 
     handles: tuple[Any, ...]
     settings: CriticSettings
+    names: tuple[str, ...] = ()
+    # of the handles: another process finds them by name. A worker's recipe that held handles would have to stay in the object
+    # store for as long as Ray may restart the worker
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_named, (self.names, self.settings)) if self.names else (_held, (self.handles, self.settings))
+
+
+def _named(names: tuple[str, ...], settings: CriticSettings) -> CriticReplicas:
+    return _held(tuple(map(ray.get_actor, names)), settings)
+
+
+def _held(handles: tuple[Any, ...], settings: CriticSettings) -> CriticReplicas:
+    return CriticReplicas(handles=handles, settings=settings)
 
 
 class CriticPool:
@@ -54,11 +71,9 @@ class CriticPool:
             "max_concurrency": _CONCURRENCY,
             "runtime_env": _runtime_env(python),
         }
-        pool = cls(
-            CriticReplicas(
-                handles=tuple(actor.options(**options).remote(settings) for _ in range(replicas)), settings=settings
-            )
-        )
+        names = tuple(f"treeroll-critic-{uuid.uuid4().hex}" for _ in range(replicas))
+        handles = tuple(actor.options(**options, name=name).remote(settings) for name in names)
+        pool = cls(CriticReplicas(handles=handles, settings=settings, names=names))
         try:
             await pool._all_ready()
         except BaseException:
@@ -90,8 +105,9 @@ class CriticPool:
 
 async def _stats(handle: Any) -> CriticStats | None:
     try:
-        found: CriticStats = await handle.stats.remote()
-    except RayActorError:
+        async with asyncio.timeout(_STATS_TIMEOUT_S):
+            found: CriticStats = await handle.stats.remote()
+    except (RayActorError, TimeoutError):
         return None
     return found
 

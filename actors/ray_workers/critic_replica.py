@@ -14,6 +14,7 @@ from enum import StrEnum
 from actors.critic_admission import Busy
 from actors.critic_service import Ask, CriticService, CriticStats, EngineLost
 from actors.critic_settings import CriticSettings
+from actors.ray_workers.critic_metrics import ReplicaMetrics, tell_for_ever
 from rollouts.errors import DataError, RolloutError, UsageError
 from rollouts.protocols import Judgement
 
@@ -32,6 +33,7 @@ class CriticReplica:
         self._settings = settings
         self._service: CriticService | None = None
         self._opening = asyncio.Lock()
+        self._telling: asyncio.Task[None] | None = None
 
     async def ready(self) -> int | UsageError | DataError:
         """Load the model, if it is not loaded yet. The process id, or why it cannot be done."""
@@ -49,6 +51,7 @@ class CriticReplica:
 
         service = CriticService(open_engine(self._settings), self._settings, clock=time.monotonic)
         await service.warm_up()
+        self._telling = asyncio.create_task(tell_for_ever(ReplicaMetrics(self._settings.model), service.stats))
         return service
 
     async def answer(self, ask: Ask) -> Judgement | RolloutError | Refusal:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import ray
 from ray.exceptions import ActorDiedError, RayActorError, TaskCancelledError
@@ -95,7 +96,7 @@ class RayCritic:
         while len(died) < _SENDS:
             route = await self._route(key, avoid=died)
             try:
-                answer = await self._send(route, ask)
+                answer = await self._send(route, replace(ask, reason=route.reason))
             except RayActorError:
                 self._lost(route.replica)
                 died.append(route.replica)

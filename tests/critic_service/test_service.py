@@ -57,6 +57,14 @@ async def test_a_critique_is_read_and_one_that_cannot_be_read_is_no_verdict() ->
     assert cut.usage.calls == 1
 
 
+async def test_an_answered_question_is_counted_by_why_it_was_sent_here() -> None:
+    service = _service(FakeEngine())
+    for reason in ("prefix", "moved", "load", "load"):
+        await service.answer(replace(_ask(), reason=reason))
+    stats = service.stats()
+    assert (stats.routed_prefix, stats.routed_moved, stats.routed_load, stats.questions) == (1, 1, 2, 4)
+
+
 async def test_a_judgement_says_what_it_used() -> None:
     service = _service(FakeEngine())
     judgement = await service.answer(_ask())

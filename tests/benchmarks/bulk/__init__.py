@@ -1,0 +1,1 @@
+"""Bulk scoring of recorded drafts, measured by `tests.benchmarks.critic`."""
