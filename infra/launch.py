@@ -35,7 +35,7 @@ from storage.journal_sweep import drop_journal, sweep_journal
 from storage.leases import Lease, hold_lease
 from storage.objects import ObjectStore
 from storage.root import claim_root
-from storage.runs import DomainBriefing, PlannedItem, RunRecord, create_run, list_runs, read_run, record_failure
+from storage.runs import DomainBriefing, PlannedItem, RunRecord, create_run, has_run, read_run, record_failure
 from storage.sealing import seal
 
 GRACE_S = 20.0
@@ -88,7 +88,7 @@ def prepare(config: RunConfig, *, name: str, run_id: str | None = None, allow_te
     # asks for keys now: a missing one is told before anything is written or started
     chosen = check_run_id(run_id or config.run.id or default_run_id(config, name))
     store = open_root(config)
-    if chosen in list_runs(store):
+    if has_run(store, chosen):
         existing = read_run(store, chosen)
         _check_same(existing, config, items)
         check_budget(config, existing.forecast)
@@ -157,7 +157,7 @@ def play(prepared: Prepared, display: Display) -> Ended:
     began = time.monotonic()
     try:
         with hold_lease(prepared.store, prepared.run_id) as lease, _cluster(prepared.config):
-            found = replace(prepared, before=read_status(prepared.store, prepared.run_id))
+            found = replace(prepared, before=_status(prepared))
             # what another process published while we waited for the lease is not played again
             stop, asked = uvloop.run(_heeding_signals(found, display, began, lease))
         lease.check()
@@ -184,8 +184,12 @@ def play(prepared: Prepared, display: Display) -> Ended:
             assert_never(stop)
 
 
+def _status(prepared: Prepared) -> RunStatus:
+    return read_status(prepared.store, prepared.run_id, known=prepared.before.receipts)
+
+
 def _ended(prepared: Prepared, wall_s: float) -> Ended:
-    failures = read_status(prepared.store, prepared.run_id).failures
+    failures = _status(prepared).failures
     if not failures:
         return Ended(how="complete", why="", wall_s=wall_s, exit_code=0)
     example = next(iter(failures.values()))
@@ -248,7 +252,7 @@ async def _drive(prepared: Prepared, display: Display, began: float, *, interrup
                 observer=_observer(prepared, display, lambda: time.monotonic() - began),
                 interrupted=interrupted,
             )
-        status = read_status(store, run_id)
+        status = _status(prepared)
     except DataError as error:
         if not scheduler.finished:
             raise

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Literal
 
 from infra.config import RunConfig, parse_config
@@ -28,7 +29,6 @@ class RunStatus:
     # by item id
     failures: Mapping[str, Failure]
     # of items without a marker
-    content_hash: str
 
     @property
     def state(self) -> Literal["done", "failed", "unfinished"]:
@@ -36,6 +36,11 @@ class RunStatus:
         if not unsettled:
             return "done"
         return "failed" if unsettled <= self.failures.keys() else "unfinished"
+
+    @property
+    def content_hash(self) -> str:
+        """Of all that is published."""
+        return content_hash(combined_hashes(self.receipts.values()))
 
     @property
     def progress(self) -> Progress:
@@ -59,15 +64,12 @@ class RunStatus:
         return parse_config(self.record.config, source=f"run {self.record.run_id}")
 
 
-def read_status(store: ObjectStore, run_id: str) -> RunStatus:
-    """UsageError when there is no such run."""
+def read_status(store: ObjectStore, run_id: str, *, known: Mapping[str, Receipt] = MappingProxyType({})) -> RunStatus:
+    """`known`: what was read earlier, by item id; what is published never changes. UsageError when there is no such run."""
     record = read_run(store, run_id)
-    markers = list(read_markers(store, run_id))
+    found = {marker.item_id: marker.receipt for marker in read_markers(store, run_id, known=known)}
     return RunStatus(
-        record=record,
-        receipts={marker.item_id: marker.receipt for marker in markers},
-        failures=read_failures(store, run_id),
-        content_hash=content_hash(combined_hashes(markers)),
+        record=record, receipts=dict(sorted({**known, **found}.items())), failures=read_failures(store, run_id)
     )
 
 

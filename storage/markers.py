@@ -8,10 +8,12 @@ A marker is created once and never changed. Equal content gives equal bytes: it 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
+
+import orjson
 
 from rollouts.episode import Spend
 from rollouts.errors import DataError
@@ -58,7 +60,7 @@ def marker_to_bytes(marker: Marker) -> bytes:
 def marker_from_bytes(data: bytes, *, key: str) -> Marker:
     """DataError naming `key` for bytes that are no marker, or one of a newer schema."""
     try:
-        record = json.loads(data)
+        record = orjson.loads(data)
         version = record["schema_version"]
         return _marker(record) if version == SCHEMA_VERSION else _refuse(key, version)
     except (ValueError, KeyError, TypeError) as error:
@@ -76,10 +78,10 @@ def marker_keys(store: ObjectStore, run_id: str) -> list[str]:
     return sorted(info.key for info in store.list(markers_prefix(run_id)))
 
 
-def read_markers(store: ObjectStore, run_id: str) -> Iterator[Marker]:
-    """Every marker of the run, in order of item id; those that were sealed are not fetched one by one."""
-    sealed = read_sealed(store, run_id)
-    keys = marker_keys(store, run_id)
+def read_markers(store: ObjectStore, run_id: str, *, known: Container[str] = ()) -> Iterator[Marker]:
+    """Every marker of the run but those of `known` items, in order of item id; sealed ones are not fetched one by one."""
+    keys = [key for key in marker_keys(store, run_id) if item_id_of(key) not in known]
+    sealed = read_sealed(store, run_id) if keys else {}
     with ThreadPoolExecutor(READERS) as pool:
         loose = {key: pool.submit(store.get, key) for key in keys if item_id_of(key) not in sealed}
         for key in keys:
@@ -87,8 +89,8 @@ def read_markers(store: ObjectStore, run_id: str) -> Iterator[Marker]:
             yield marker_from_bytes(data, key=key)
 
 
-def combined_hashes(markers: Iterable[Marker]) -> dict[str, str]:
-    """Table → hash of all rows that the markers publish."""
+def combined_hashes(markers: Iterable[Marker | Receipt]) -> dict[str, str]:
+    """Table → hash of all rows that the markers, or their receipts, publish."""
     every = list(markers)
     return {table: combine(marker.row_hash[table] for marker in every) for table in TABLES}
 

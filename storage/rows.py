@@ -223,6 +223,10 @@ def _value(value: ActionValue) -> Row:
         "free_n": value.free_n,
         "restart_n": value.restart_n,
         "restart_successes": float(value.restart_successes),
+        "state_mean": _number(value.state_mean),
+        "state_lower": float(value.state_lower),
+        "state_upper": float(value.state_upper),
+        "critic_slope": _number(value.critic_slope),
     }
 
 
@@ -307,7 +311,10 @@ def _number(value: float | None) -> float | None:
 
 
 def _cleaned(row: Row) -> Row:
-    return {name: _clean(cell) for name, cell in row.items()}
+    return {name: _clean(cell) if type(cell) in _HOLDS_TEXT else cell for name, cell in row.items()}
+
+
+_HOLDS_TEXT = frozenset({str, list, dict})
 
 
 def _clean(cell: object) -> object:

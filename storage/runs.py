@@ -91,6 +91,14 @@ def read_run(store: ObjectStore, run_id: str) -> RunRecord:
         raise DataError(f"run record {key} is corrupted ({error!r}); restore it from a copy") from error
 
 
+def has_run(store: ObjectStore, run_id: str) -> bool:
+    try:
+        store.get(run_key(run_id))
+    except MissingObject:
+        return False
+    return True
+
+
 def list_runs(store: ObjectStore) -> list[str]:
     """The ids of all runs, sorted."""
     return sorted(run_id for info in store.list(RUNS) if (run_id := run_id_of(info.key)))
@@ -104,8 +112,8 @@ def record_failure(store: ObjectStore, run_id: str, item_id: str, failure: Failu
 
 def read_failures(store: ObjectStore, run_id: str) -> dict[str, Failure]:
     """Item id → why it failed, for the items that are not settled."""
-    settled = {item_id_of(info.key) for info in store.list(markers_prefix(run_id))}
     keys = sorted(info.key for info in store.list(failures_prefix(run_id)))
+    settled = {item_id_of(info.key) for info in store.list(markers_prefix(run_id))} if keys else set()
     return {item_id_of(key): _read_failure(store, key) for key in keys if item_id_of(key) not in settled}
 
 
