@@ -41,12 +41,9 @@ def _actions_per_fork(policy: str, settings: BranchingSettings) -> int | None:
 
 
 def _branches(config: RunConfig, settings: BranchingSettings, actions: int) -> int:
-    """Plays of so many actions: the policy's, and those that measure critiques, which no budget of a tree's keeps back."""
-    played = _within(settings, actions * settings.rollouts)
-    return played + (2 * actions * config.branching.uplift_rollouts if config.branching.critiques else 0)
-
-
-def _within(settings: BranchingSettings, branches: int) -> int:
+    """Plays of so many actions: the policy's, and those that measure critiques; a tree's budget holds for both."""
+    uplift = 2 * config.branching.uplift_rollouts if config.branching.critiques else 0
+    branches = actions * (settings.rollouts + uplift)
     return min(branches, settings.branches_per_tree) if settings.branches_per_tree else branches
 
 

@@ -10,24 +10,25 @@ from collections import defaultdict
 from collections.abc import Iterable
 from itertools import permutations
 
+from labeling.intervals import Intervals, intervals_for
 from labeling.labels import LabelRule
 from labeling.records import ActionValue, Preference
-from rollouts.estimates import difference_interval, jeffreys_interval
 
 
 def preferences(values: Iterable[ActionValue], rule: LabelRule) -> list[Preference]:
-    """In the order of forks; of one fork's, those of the better action first. No pair is claimed both ways."""
+    """Of a tree's values, in the order of forks; of one fork's, those of the better action first. None is claimed both ways."""
+    values = list(values)
+    intervals = intervals_for(values)
     forks: dict[str, list[ActionValue]] = defaultdict(list)
     for value in values:
         if value.n:
             forks[value.fork_path].append(value)
     pairs = (pair for siblings in forks.values() for pair in permutations(siblings, 2))
-    return [found for better, worse in pairs if (found := _preference(better, worse, rule)) is not None]
+    return [found for better, worse in pairs if (found := _preference(better, worse, rule, intervals)) is not None]
 
 
-def _preference(better: ActionValue, worse: ActionValue, rule: LabelRule) -> Preference | None:
-    first, second = (jeffreys_interval(value.successes, value.n, level=rule.revise_level) for value in (better, worse))
-    gain = difference_interval(first, second)
+def _preference(better: ActionValue, worse: ActionValue, rule: LabelRule, intervals: Intervals) -> Preference | None:
+    gain = intervals.gain(better, worse, level=rule.revise_level)
     if gain.lower <= 0 or gain.mean < rule.delta:
         return None
     return Preference(

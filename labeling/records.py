@@ -57,6 +57,13 @@ class ActionValue:
     # trunks with a known return: what starting afresh is worth is told by them
     restart_successes: float = 0.0
     # sum of the returns of those that took no more steps than are left here
+    state_mean: float | None = None
+    # V(s), the actor's own expected return in this state (labeling.state_values); None when too little was played
+    state_lower: float = 0.0
+    state_upper: float = 1.0
+    # of its interval, of the same level
+    critic_slope: float | None = None
+    # return per critic's score by which V was told of drafts that were not played; None: there are no scores, or none was needed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,6 +29,7 @@ from rollouts.fork_views import (
 )
 from rollouts.policies.adaptive import Adaptive
 from rollouts.policies.bisection import Bisection
+from rollouts.policies.critiqued import Critiqued
 from rollouts.policies.first_error import FirstError
 from rollouts.policies.plain import EveryStep, NoForks
 from rollouts.policies.sampling import Rule
@@ -168,11 +169,16 @@ FORK_POLICIES: Mapping[str, Callable[[BranchingSettings], ForkPolicy]] = {
 }
 
 
-def fork_policy(name: str, settings: BranchingSettings) -> ForkPolicy:
-    """The registered policy, within the tree's budget. UsageError for a name that is not registered."""
+def fork_policy(name: str, settings: BranchingSettings, *, uplift_rollouts: int | None = None) -> ForkPolicy:
+    """The registered policy, within the tree's budget. UsageError for a name that is not registered.
+
+    `uplift_rollouts`: the critic is asked about every action, and each of its critiques is played out so often; None: it is not.
+    """
     if name not in FORK_POLICIES:
         raise UsageError(f"branching.policy must be one of {', '.join(sorted(FORK_POLICIES))}; got {name!r}")
     policy = FORK_POLICIES[name](settings)
+    if uplift_rollouts is not None:
+        policy = Critiqued(policy=policy, rollouts=uplift_rollouts)
     return WithinBudget(policy=policy, budget=settings.budget) if settings.budget.binds else policy
 
 

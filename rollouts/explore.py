@@ -8,9 +8,9 @@ trees of the worker.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import replace
-from typing import Generic, TypeVar, assert_never
+from typing import Any, Generic, TypeVar, assert_never
 
 from rollouts.budget import Stopped
 from rollouts.episode import Draft, Episode, Finished, Review, Spend, StopReason
@@ -124,18 +124,20 @@ class _Grower(Generic[S]):
         """Plays of one rollout of a fork meet the same user, whichever action or critique they begin with."""
         return Place(path=path, user_path=f"{request.fork_path}.r{request.rollout}")
 
-    async def _from_fork(self, play: Awaitable[Played[S]]) -> None:
+    async def _from_fork(self, play: Coroutine[Any, Any, Played[S]]) -> None:
         played = await self._counted(play)
         if self._settle(played.episode):
             self.views.branch(played.episode)
 
-    async def _counted(self, play: Awaitable[Played[S]]) -> Played[S]:
+    async def _counted(self, play: Coroutine[Any, Any, Played[S]]) -> Played[S]:
         self._meter.started()
         try:
             await asyncio.sleep(0)
             # stand-ins answer without waiting; without this one tree would hold the loop until it is finished
             return await play
         finally:
+            play.close()
+            # one that another's fatal failure cancelled before it began
             self._meter.left()
 
     def _settle(self, episode: Episode) -> bool:

@@ -141,7 +141,11 @@ class ForkPolicy(Protocol):
 
 @runtime_checkable
 class ExplainsStops(Protocol):
-    """A fork policy that can say of a finished tree why it asked for no more."""
+    """A fork policy that can say of a finished tree why it asked for no more.
+
+    One that stops on what it saw must: without a reason a number of rollouts counts as fixed beforehand, and labels would rest on
+    intervals that do not hold then.
+    """
 
     def stop_reasons(self, view: TreeView) -> Stops:
         """Of every action of every open fork."""

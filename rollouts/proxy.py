@@ -1,45 +1,47 @@
 """The critic as a proxy: its scores are cheap and biased, rollouts are dear and true; together they estimate a mean return.
 
-Every unit (a draft of a state, a state of a task) has a score, and each is played out with a known chance, its propensity. With
+Every unit (a draft of a state) has a prediction made of its score, and is played out with some chance, its propensity. With
 
-    z = score + [played out] (return − score) / propensity,          E z = E return, whatever the scores are:
+    z = prediction + [played out] (return − prediction) / propensity,          E z = E return, whatever the predictions are:
 
-a bad critic costs width, never truth, and where everything is played out the scores change nothing. This is the debiased proxy of
-arXiv 2601.21471 (a cheap biased judge, audited truth); in statistics the augmented inverse-propensity-weighted estimator of
-Robins, Rotnitzky, Zhao, JASA 89, 1994.
-
-The interval is the predictable plug-in empirical-Bernstein sequence of Waudby-Smith, Ramdas (arXiv 2010.09686, theorem 2): it
-holds at every time, and it shrinks with the variance of z, which a good critic makes small.
+a bad critic costs width, never truth; where everything is played out, and where all predictions are alike, the scores change
+nothing. This is the augmented inverse-propensity-weighted estimator of Robins, Rotnitzky, Zhao, JASA 89, 1994, as a debiased proxy
+in arXiv 2601.21471. How far the scores are believed is the slope of returns over scores, told by other units than those it is used
+for, as in the power-tuned estimator of arXiv 2311.01453: a critic that says nothing is not listened to, one that says the opposite
+is read the other way round.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
-from rollouts.estimates import Interval
+Scored: TypeAlias = tuple[float, float]
+# score and mean return of an action that was played
 
-_MOST_BET = 0.5
-# a bet above it could lose everything at one surprise; the paper's choice
+_SPREAD = 0.25
+# of scores that say nothing, in squares about their mean: as much as one state with two actions whose scores are 0.7 apart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProxyUnit:
-    """ValueError for a score or return outside [0, 1], or a propensity outside (0, 1]."""
+    """ValueError for a return outside [0, 1], or a propensity outside (0, 1]."""
 
-    score: float
-    # what the critic expects
+    prediction: float
+    # any number: only its differences matter
     propensity: float
-    # the chance that it was played out, fixed before its return was known
+    # the chance that it was played out, which its return has no part in
     returned: float | None
     # None: it was not played out
+    weight: float = 1.0
+    # how many units it stands for
 
     def __post_init__(self) -> None:
         if not 0 < self.propensity <= 1:
             raise ValueError(f"a propensity must lie in (0, 1], got {self.propensity}")
-        if not 0 <= self.score <= 1 or not 0 <= (self.returned or 0.0) <= 1:
-            raise ValueError(f"scores and returns must lie in [0, 1], got {self.score} and {self.returned}")
+        if not 0 <= (self.returned or 0.0) <= 1:
+            raise ValueError(f"a return must lie in [0, 1], got {self.returned}")
         if self.propensity == 1 and self.returned is None:
             raise ValueError("a unit with propensity 1 is always played out, this one has no return")
 
@@ -47,40 +49,46 @@ class ProxyUnit:
     def debiased(self) -> float:
         """z: its mean is the mean return."""
         if self.returned is None:
-            return self.score
-        return self.score + (self.returned - self.score) / self.propensity
+            return self.prediction
+        return self.prediction + (self.returned - self.prediction) / self.propensity
 
 
-def proxy_value(units: Sequence[ProxyUnit], *, level: float) -> Interval:
-    """Mean return of units that are drawn alike, in an order that their returns have no part in.
-
-    Without units nothing is known: mean 0.5, bounds 0 and 1. ValueError unless 0 < level < 1.
-    """
-    if not 0 < level < 1:
-        raise ValueError(f"level must lie strictly between 0 and 1, got {level}")
+def debiased_mean(units: Sequence[ProxyUnit]) -> float:
+    """Mean return of the units, in [0, 1]. ValueError without units."""
     if not units:
-        return Interval(mean=0.5, lower=0.0, upper=1.0)
-    reach = 1 / min(unit.propensity for unit in units)
-    low, width = 1 - reach, 2 * reach - 1
-    # every z lies in [low, low + width]
-    centre, radius = _empirical_bernstein([(unit.debiased - low) / width for unit in units], level)
-    mean = min(max(sum(unit.debiased for unit in units) / len(units), 0.0), 1.0)
-    lower, upper = low + width * (centre - radius), low + width * (centre + radius)
-    return Interval(mean=mean, lower=min(max(lower, 0.0), mean), upper=max(min(upper, 1.0), mean))
+        raise ValueError("a mean needs units; without drafts there is nothing to estimate")
+    total = sum(unit.weight * unit.debiased for unit in units)
+    return min(max(total / sum(unit.weight for unit in units), 0.0), 1.0)
 
 
-def _empirical_bernstein(values: Sequence[float], level: float) -> tuple[float, float]:
-    """Centre and radius after all of `values`, each in [0, 1]; bets are placed on what was seen before."""
-    error = math.log(2 / (1 - level))
-    bets = weighted = penalty = 0.0
-    total, squares = 0.5, 0.25
-    # as if one value of mean 1/2 and variance 1/4 had been seen
-    for t, value in enumerate(values, start=1):
-        mean, variance = total / t, squares / t
-        bet = min(math.sqrt(2 * error / (variance * t * math.log(1 + t))), _MOST_BET)
-        bets += bet
-        weighted += bet * value
-        penalty += (value - mean) ** 2 * (-math.log1p(-bet) - bet)
-        total += value
-        squares += (value - total / (t + 1)) ** 2
-    return weighted / bets, (error + penalty) / bets
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trust:
+    """What returns are per score, among actions of one state each; sums of several states are added."""
+
+    squares: float = 0.0
+    # of scores about their state's mean
+    products: float = 0.0
+    # of scores and returns about theirs
+
+    def __add__(self, other: Trust) -> Trust:
+        return Trust(squares=self.squares + other.squares, products=self.products + other.products)
+
+    def __sub__(self, other: Trust) -> Trust:
+        return Trust(squares=self.squares - other.squares, products=self.products - other.products)
+
+    @property
+    def slope(self) -> float:
+        """Predicted difference of return per difference of score, in [−1, 1]; 0 where nothing is known."""
+        return min(max(self.products / (self.squares + _SPREAD), -1.0), 1.0)
+
+
+def trust(actions: Iterable[Scored]) -> Trust:
+    """Of the actions of one state."""
+    known = list(actions)
+    if len(known) < 2:
+        return Trust()
+    score, value = (sum(column) / len(known) for column in zip(*known, strict=True))
+    return Trust(
+        squares=sum((s - score) ** 2 for s, _ in known),
+        products=sum((s - score) * (v - value) for s, v in known),
+    )

@@ -28,6 +28,7 @@ class TreeViews:
         # (fork path, action) of every known action
         self._changed: dict[str, set[int]] = defaultdict(set)
         # by fork: actions that something happened to
+        self._openings: dict[str, int] = defaultdict(int)
         self._views: dict[str, EpisodeView] = {}
         # of the trunks, in path order
         self._calls = 0
@@ -57,6 +58,7 @@ class TreeViews:
         """A fork was opened, or drawn at again; `calls`: made for it now."""
         self._calls += calls
         self._forks[fork.path] = fork
+        self._openings[fork.path] += 1
         for action in fork.actions:
             self._places[fork.state_key, action.action_key].add((fork.path, action.index))
             self._changed[fork.path].add(action.index)
@@ -88,6 +90,7 @@ class TreeViews:
                 for action in fork.actions
             ),
             draws=fork.draws,
+            openings=self._openings[fork.path],
             settled_by_next=settled_by_next(fork, self._trunks[fork.episode_path]),
         )
 

@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from rollouts.episode import StepKind
 from rollouts.fork_views import EpisodeView, OpenFork, PlayBranch, Request, SamplingStop, StepView, Stops, TreeView
-from rollouts.policies.contrast import contrast
+from rollouts.policies.contrast import Contrast, contrast
 from rollouts.policies.sampling import Offer, Rule, batch, next_offer
 from rollouts.policies.triage import foresight, forked_trunks, missing_trunks
 from rollouts.tree import step_path
@@ -21,7 +21,8 @@ from rollouts.tree import step_path
 STEPS_AT_ONCE = 8
 # of a round: fewer make a tree slow, more spend calls on steps that another's answer would have decided
 WEIGHTS: Mapping[StepKind, float] = {"write": 1.0, "transfer": 1.0, "message": 1.0, "other": 0.5, "read": 0.25}
-# of a wrong label. A read changes nothing but what the actor knows
+# of a wrong label, as long as nothing seems lost. A read changes nothing but what the actor knows, so it rarely loses anything; one
+# that seems to is looked at like any other
 _MOST_KNOWN = 65_536
 # steps whose offers are remembered: those of a thousand live trees of sixty steps
 
@@ -67,7 +68,9 @@ class Adaptive:
         known = self._known.get(id(step))
         if known is not None and known[0] is step and known[1] == calls:
             return known[2]
-        found = next_offer(step, self.rule, calls=calls, label_weight=_weight(step, self.rule))
+        contrasted = contrast(step)
+        weight = _weight(step, contrasted, self.rule)
+        found = next_offer(step, self.rule, contrasted=contrasted, calls=calls, label_weight=weight)
         if len(self._known) >= _MOST_KNOWN:
             self._known.clear()
         self._known[id(step)] = step, calls, found
@@ -94,8 +97,7 @@ def accepted(trunk: EpisodeView, index: int, offer: Offer, rule: Rule) -> list[R
     return [PlayBranch(fork_path=path, action=offer.action, rollout=r) for r in batch(action, rule)]
 
 
-def _weight(step: StepView, rule: Rule) -> float:
+def _weight(step: StepView, found: Contrast, rule: Rule) -> float:
     score = step.actions[0].score
-    if score is None:
-        return WEIGHTS[step.kind]
-    return WEIGHTS[step.kind] * (1 + abs(1 - score - contrast(step).probability(rule.delta)))
+    weight = 1.0 if found.loses(rule.delta) else WEIGHTS[step.kind]
+    return weight if score is None else weight * (1 + abs(1 - score - found.probability(rule.delta)))

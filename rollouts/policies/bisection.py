@@ -15,6 +15,7 @@ from itertools import pairwise
 
 from rollouts.fork_views import EpisodeView, PlayBranch, Request, SamplingStop, Stops, TreeView
 from rollouts.policies.adaptive import accepted, drawn
+from rollouts.policies.contrast import contrast
 from rollouts.policies.prefix import is_spent, more_of_prefix, prefix_counts, prefix_value
 from rollouts.policies.sampling import BATCH, Offer, Rule, next_offer
 from rollouts.policies.triage import failing_trunks, foresight, missing_trunks
@@ -101,8 +102,12 @@ class Bisection:
         return more_of_prefix(trunk, step, to=min(known + BATCH, self.rule.cap))
 
     def _confirmed(self, view: TreeView, trunk: EpisodeView, step: int) -> list[Request]:
-        offer = next_offer(trunk.steps[step], self.rule, calls=foresight(view).calls_from(step))
+        offer = self._offer(view, trunk, step)
         return accepted(trunk, step, offer, self.rule) if isinstance(offer, Offer) else []
+
+    def _offer(self, view: TreeView, trunk: EpisodeView, index: int) -> Offer | SamplingStop:
+        step = trunk.steps[index]
+        return next_offer(step, self.rule, contrasted=contrast(step), calls=foresight(view).calls_from(index))
 
     def stop_reasons(self, view: TreeView) -> Stops:
         pending = {request.fork_path for request in self.requests(view) if isinstance(request, PlayBranch)}
@@ -115,7 +120,7 @@ class Bisection:
         }
 
     def _reason(self, view: TreeView, trunk: EpisodeView, index: int) -> SamplingStop:
-        found = next_offer(trunk.steps[index], self.rule, calls=foresight(view).calls_from(index))
+        found = self._offer(view, trunk, index)
         return "not_needed" if isinstance(found, Offer) else found
 
 

@@ -1,8 +1,9 @@
 """A fork policy with the critic's word on every action it tried, and the worth of each critique measured beside it.
 
-The policy inside is served first. Once it asks for nothing more, every action gets the critic's verdict, and every critique two
-arms: plays in which it is delivered, and plays in which the action is executed. The second arm is evidence for the action's value
-too, and what there is of it already is not played again.
+Every action gets the critic's verdict as soon as it is drawn, together with what the policy inside asks for, which sees the scores
+from the next round on. Once the policy asks for nothing more, every critique gets two arms: plays in which it is delivered, and
+plays in which the action is executed. The second arm is evidence for the action's value too, and what there is of it already is not
+played again. A tree's budget goes around this policy (`rollouts.branching.fork_policy`), so that what the critic costs is in it.
 """
 
 from __future__ import annotations
@@ -36,10 +37,10 @@ class Critiqued:
             raise UsageError(f"branching.uplift_rollouts must be 0 or more, got {self.rollouts}")
 
     def requests(self, view: TreeView) -> tuple[Request, ...]:
-        if inner := self.policy.requests(view):
-            return inner
-        actions = list(_actions(view))
+        inner, actions = self.policy.requests(view), list(_actions(view))
         asks = tuple(AskCritic(fork_path=path, action=index) for path, index, action in actions if not action.judged)
+        if inner:
+            return (*asks, *inner)
         plays = (play for path, index, action in actions for play in self._plays(path, index, action))
         return (*asks, *plays)
 

@@ -73,6 +73,4 @@ class EveryStep:
         }
 
     def _reason(self, action: ActionView, *, settled: bool) -> SamplingStop:
-        if settled:
-            return "not_needed"
-        return "fixed_count" if action.launched >= self._wanted(action) else "tree_budget"
+        return "fixed_count" if settled or action.launched >= self._wanted(action) else "tree_budget"

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from rollouts.errors import UsageError
 from rollouts.fork_views import ActionView, SamplingStop, StepView
-from rollouts.policies.contrast import Arm, Contrast, contrast, observed
+from rollouts.policies.contrast import Arm, Contrast, observed
 
 BATCH = 2
 # rollouts of an action asked for at once: with one, a tree takes twice the rounds; with four, more of them than were needed
@@ -63,9 +63,13 @@ class Offer:
     # a rollout of this action; None: draw more
 
 
-def next_offer(step: StepView, rule: Rule, *, calls: int, label_weight: float = 1.0) -> Offer | SamplingStop:
-    """The best observation at an open fork, or why there is none; `calls` is what a rollout costs there."""
-    contrasted = contrast(step)
+def next_offer(
+    step: StepView, rule: Rule, *, contrasted: Contrast, calls: int, label_weight: float = 1.0
+) -> Offer | SamplingStop:
+    """The best observation at an open fork, or why there is none.
+
+    `contrasted`: the step's (`rollouts.policies.contrast`); `calls`: what a rollout costs there.
+    """
     doubt = _doubt(rule, contrasted)
     best = max(_offers(step, rule, contrasted, doubt * label_weight, calls), key=_gain, default=None)
     if best is None:

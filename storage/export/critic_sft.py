@@ -13,7 +13,16 @@ import pyarrow as pa
 
 from labeling.examples import critic_example
 from labeling.rubric import RUBRIC_VERSION
-from storage.export.formats import ExportRow, Format, added_column, identity, messages_column, table_columns
+from storage.export.formats import (
+    ExportRow,
+    Format,
+    added_column,
+    identity,
+    length_of,
+    messages_column,
+    place_columns,
+    table_columns,
+)
 from storage.export.source import SourceItem
 
 _SCHEMA = pa.schema(
@@ -23,7 +32,7 @@ _SCHEMA = pa.schema(
         *table_columns("values", "n", "mean"),
         *table_columns("labels", "gain_mean"),
         added_column("feedback_source", pa.string(), "how the feedback was made; null for an approval", nullable=True),
-        *table_columns("labels", "labeler"),
+        *table_columns("labels", "labeler", "consensus"),
         added_column("rubric_version", pa.string(), "version of the question's wording"),
         *table_columns("labels", "run_id", "item_id", "domain", "task_id", "fork_path", "action_index", "kind"),
     ]
@@ -42,7 +51,11 @@ pairs = dataset.map(
 trainer = SFTTrainer("a/base-model", args=SFTConfig(max_length=None), train_dataset=pairs["train"])
 ```
 
-`max_length` must have room for the longest question (see above): where it has not, the verdict is what is cut off."""
+`max_length` must have room for the longest question (see above): where it has not, the verdict is what is cut off.
+
+`consensus` says whether the critic that took part agreed with the label. Where it agrees, two independent sources stand behind it
+(`dataset.filter(lambda row: row["consensus"] == "agree")`); where it disagrees, one of them is wrong, and that is what a critic has
+to learn, or what to look at."""
 
 
 def _rows(item: SourceItem) -> Iterator[ExportRow]:
@@ -53,7 +66,8 @@ def _rows(item: SourceItem) -> Iterator[ExportRow]:
         if example is None:
             continue
         yield ExportRow(
-            identity=identity(list(example.messages[:-1]), label.label),
+            identity=identity(example.messages[:-1], label.label),
+            length=length_of(example.messages),
             columns={
                 "messages": list(example.messages),
                 "label": label.label,
@@ -63,11 +77,9 @@ def _rows(item: SourceItem) -> Iterator[ExportRow]:
                 "gain_mean": label.gain_mean,
                 "feedback_source": example.feedback_source,
                 "labeler": label.labeler,
+                "consensus": label.consensus,
                 "rubric_version": RUBRIC_VERSION,
-                "run_id": item.run_id,
-                "item_id": item.planned.item_id,
-                "domain": item.planned.domain,
-                "task_id": item.planned.task_id,
+                **place_columns(item),
                 "fork_path": label.fork_path,
                 "action_index": label.action_index,
                 "kind": value.kind,

@@ -5,7 +5,7 @@ A format's columns come from the tables' schema wherever a table has them, so th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -25,6 +25,8 @@ class ExportRow:
     identity: bytes
     # rows of one identity say the same; the first is kept
     columns: Mapping[str, object]
+    length: int
+    # characters of what a model reads and writes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +34,7 @@ class Format:
     name: str
     schema: pa.Schema
     rows: Callable[[SourceItem], Iterator[ExportRow]]
-    # of one item, in path order; exactly those that `usable` admits
+    # of one item, in path order; only where `usable` admits rows of the table, and then at least one
     table: str
     # the table of which a row may become an example
     usable: pl.Expr
@@ -60,7 +62,21 @@ def messages_column(meaning: str) -> pa.Field[pa.DataType]:
     return added_column("messages", MESSAGES, meaning)
 
 
-def identity(messages: list[dict[str, str]], *answer: object) -> bytes:
+def identity(messages: Sequence[Mapping[str, str]], *answer: object) -> bytes:
     """Of the prompt and what is claimed about it."""
     texts = [text for message in messages for text in (message["role"], message["content"])]
     return digest(*(text.encode() for text in texts), *(repr(part).encode() for part in answer))
+
+
+def length_of(messages: Sequence[Mapping[str, str]]) -> int:
+    return sum(len(message["content"]) for message in messages)
+
+
+def place_columns(item: SourceItem) -> dict[str, object]:
+    """Where a row comes from: in every format."""
+    return {
+        "run_id": item.run_id,
+        "item_id": item.planned.item_id,
+        "domain": item.planned.domain,
+        "task_id": item.planned.task_id,
+    }

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from storage.export.content import SplitStatistics
 from storage.export.formats import ExportRow, Format
@@ -64,11 +63,10 @@ class _Collector:
         self._longest = 0
 
     def add(self, task: TaskKey, row: ExportRow) -> None:
-        length = _text_length(row.columns["messages"])
-        self._files.add(row.columns, text_bytes=length)
+        self._files.add(row.columns, text_bytes=row.length)
         self._tasks.add(task)
         self._counts[tuple(str(row.columns[name]) for name in self._made.counted_by)] += 1
-        self._longest = max(self._longest, length)
+        self._longest = max(self._longest, row.length)
 
     def close(self) -> tuple[ExportFile, ...]:
         return tuple(self._files.close())
@@ -80,7 +78,3 @@ class _Collector:
             counts=dict(sorted(self._counts.items())),
             longest=self._longest,
         )
-
-
-def _text_length(messages: Any) -> int:
-    return sum(len(message["content"]) for message in messages)

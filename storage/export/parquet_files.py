@@ -7,7 +7,7 @@ a critic are a few hundred megabytes.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,7 +68,7 @@ class ParquetFiles:
     def _flush(self) -> None:
         if not self._rows:
             return
-        group = pa.Table.from_pylist([dict(row) for row in self._rows], schema=self._schema)
+        group = _arrow_table(self._rows, self._schema)
         group.validate(full=True)
         if self._open is None:
             path = f"data/{self._split}-{len(self._closed):05d}.parquet"
@@ -104,6 +104,23 @@ class _OpenFile:
         self._writer.close()
         self._sink.close()
         return described(self._target, self._path, num_rows=self._num_rows)
+
+
+def _arrow_table(rows: Sequence[Mapping[str, object]], schema: pa.Schema) -> pa.Table:
+    """Arrow cannot make JSON inside of lists from Python: it is made as text, and named JSON afterwards."""
+    plain = pa.schema([field.with_type(_without_json(field.type)) for field in schema])
+    made = pa.Table.from_pylist([dict(row) for row in rows], schema=plain.with_metadata(schema.metadata))
+    return made if plain.equals(schema) else made.cast(schema)
+
+
+def _without_json(kind: pa.DataType) -> pa.DataType:
+    if isinstance(kind, pa.JsonType):
+        return kind.storage_type
+    if pa.types.is_list(kind):
+        return pa.list_(kind.value_field.with_type(_without_json(kind.value_type)))
+    if pa.types.is_struct(kind):
+        return pa.struct([field.with_type(_without_json(field.type)) for field in kind])
+    return kind
 
 
 def described(file: Path, path: str, *, num_rows: int | None) -> ExportFile:

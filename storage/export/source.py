@@ -13,8 +13,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from labeling.records import ActionValue, Label
-from rollouts.episode import Briefing
+from labeling.records import ActionValue, CritiqueValue, Label
+from rollouts.episode import Approve, Briefing, Revise, Verdict
 from rollouts.protocols import Question
 from storage.conversations import ItemConversations, lineage
 from storage.item_rows import ItemRows
@@ -24,6 +24,7 @@ from storage.runs import DomainBriefing, PlannedItem
 
 _VALUE_FIELDS = tuple(field.name for field in fields(ActionValue))
 _LABEL_FIELDS = tuple(field.name for field in fields(Label))
+_CRITIQUE_FIELDS = tuple(field.name for field in fields(CritiqueValue))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,8 +37,12 @@ class SourceItem:
     forks: Mapping[str, tuple[ActionValue, ...]]
     # fork path → the values of its actions, in order
     labels: tuple[Label, ...]
+    critiques: tuple[CritiqueValue, ...]
+    # empty where the critic was not asked about what was tried
+    critic: str
+    # its identity
 
-    def question(self, value: ActionValue) -> Question:
+    def question(self, value: ActionValue | CritiqueValue) -> Question:
         """What a critic would be asked about the action."""
         conversation = self.conversations.before(value.episode_path, value.step)
         return Question(conversation=conversation, briefing=self.briefing, draft=value.action, seed=0)
@@ -46,6 +51,7 @@ class SourceItem:
 def read_item(rows: ItemRows, marker: Marker, *, planned: PlannedItem, briefing: DomainBriefing) -> SourceItem:
     """DataError for a part that is missing or is not what the marker published."""
     values = [_value(row) for row in rows.read(marker, "values").to_pylist()]
+    critiques = rows.read(marker, "critiques").to_pylist()
     forked = sorted({value.episode_path for value in values})
     return SourceItem(
         run_id=marker.run_id,
@@ -54,6 +60,8 @@ def read_item(rows: ItemRows, marker: Marker, *, planned: PlannedItem, briefing:
         conversations=_conversations(rows, marker, forked),
         forks={path: tuple(found) for path, found in groupby(values, key=lambda value: value.fork_path)},
         labels=tuple(_label(row) for row in rows.read(marker, "labels").to_pylist()),
+        critiques=tuple(map(_critique, critiques)),
+        critic=critiques[0]["critic"] if critiques else "none",
     )
 
 
@@ -81,3 +89,18 @@ def _value(row: Mapping[str, Any]) -> ActionValue:
 
 def _label(row: Mapping[str, Any]) -> Label:
     return Label(**{name: row[name] for name in _LABEL_FIELDS})
+
+
+def _critique(row: Mapping[str, Any]) -> CritiqueValue:
+    known = {name: row[name] for name in _CRITIQUE_FIELDS}
+    return CritiqueValue(**{**known, "action": draft_from_json(row["action"]), "verdict": _verdict(row)})
+
+
+def _verdict(row: Mapping[str, Any]) -> Verdict | None:
+    match row["verdict"]:
+        case None:
+            return None
+        case "approve":
+            return Approve()
+        case _:
+            return Revise(feedback=row["feedback"])

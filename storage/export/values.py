@@ -8,7 +8,16 @@ import polars as pl
 import pyarrow as pa
 
 from labeling.rubric import RUBRIC_VERSION, action_record, critic_messages
-from storage.export.formats import ExportRow, Format, added_column, identity, messages_column, table_columns
+from storage.export.formats import (
+    ExportRow,
+    Format,
+    added_column,
+    identity,
+    length_of,
+    messages_column,
+    place_columns,
+    table_columns,
+)
 from storage.export.source import SourceItem
 from storage.messages import dump_json
 
@@ -39,16 +48,14 @@ def _rows(item: SourceItem) -> Iterator[ExportRow]:
         messages = critic_messages(item.question(value))
         yield ExportRow(
             identity=identity(messages, value.n, value.successes),
+            length=length_of(messages),
             columns={
                 **{name: getattr(value, name) for name in (*_EVIDENCE, *_DRAWS, *_PLACE)},
                 "messages": messages,
                 "action": dump_json(action_record(value.action)),
                 "is_trunk_action": value.action_index == 0,
                 "rubric_version": RUBRIC_VERSION,
-                "run_id": item.run_id,
-                "item_id": item.planned.item_id,
-                "domain": item.planned.domain,
-                "task_id": item.planned.task_id,
+                **place_columns(item),
             },
         )
 

@@ -1,6 +1,6 @@
 """How right labels are for the LLM calls they cost: every fork policy against true values.
 
-    python -m tests.benchmarks.label_accuracy [--seeds 5] [--tasks 20] [--retail 20] [--only families|retail|flips|coverage|cpu]
+    python -m tests.benchmarks.label_accuracy [--seeds 5] [--first-seed 100] [--only families|retail|flips|coverage|cpu|goal]
 
 Trees are grown by the worker's own code: the five families of the known-values world, and τ² retail with the scripted actor (true
 values by brute force). Only trees whose forked trunk failed are graded. A cell is one step of that trunk.
@@ -17,7 +17,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from actors.environments.known_values import FAMILIES
@@ -31,12 +31,21 @@ from tests.benchmarks.table import print_table
 DELTA = 0.2
 TRUNKS = 4
 CAP = 24
+RECALL_BELOW = 0.05
+# the plain design's: how far below it counts as as good
+HELD_OUT = 100
+# the first of the seeds that nothing was ever tuned on
 LADDERS: Mapping[str, Sequence[int]] = {
     "every_step": (1, 2, 3, 4, 6, 8, 12),
     "first_error": (4, 8, 16, 24, 48),
     "bisect": (3, 6, 12, 24, 48),
 }
 # rollouts of the rivals
+RUNGS: Sequence[tuple[str, int, float]] = (
+    *(("bisect", cap, 1000.0) for cap in (3, 6, 12, 16, 24)),
+    *(("adaptive", CAP, cost) for cost in (100.0, 300.0, 450.0, 600.0, 800.0, 1000.0, 1500.0)),
+)
+# policy, cap, calls_per_label: from few calls to many
 HEADING = (
     "world",
     "policy",
@@ -69,14 +78,14 @@ def policy(name: str, rollouts: int, **changes: float) -> ForkPolicy:
     return fork_policy(name, settings(rollouts, min_rollouts=least, **changes))
 
 
-def grades(world: World, make: Callable[[], ForkPolicy], *, seeds: int) -> Grades:
-    return asyncio.run(world.graded(make, seeds=range(seeds), delta=DELTA, trunks=TRUNKS))
+def grades(world: World, make: Callable[[], ForkPolicy], *, seeds: Iterable[int]) -> Grades:
+    return asyncio.run(world.graded(make, seeds=seeds, delta=DELTA, trunks=TRUNKS))
 
 
 # -- the tables -------------------------------------------------------------------------------------------------------
 
 
-def accuracy(worlds: Sequence[World], *, seeds: int) -> None:
+def accuracy(worlds: Sequence[World], *, seeds: range) -> None:
     """Each policy with the reference's number of rollouts, then the rivals of adaptive at its own number of calls."""
     rows, duels, total = (
         [],
@@ -159,7 +168,36 @@ def _rank(own: float, others: Sequence[float]) -> str:
     return "yes" if round(own, 3) > best else "equal" if round(own, 3) == best else "no"
 
 
-def flips(worlds: Sequence[World], *, seeds: int) -> None:
+def goal(worlds: Sequence[World], *, seeds: range) -> None:
+    """How few calls lead to the F1 that the plain design reaches with CAP rollouts."""
+    plain = _pooled(worlds, lambda: policy("every_step", CAP), seeds)
+    rows = [["every_step", str(CAP), "-", *_goal_columns(plain, plain)]]
+    for name, cap, cost in RUNGS:
+        found = _pooled(worlds, lambda name=name, cap=cap, cost=cost: policy(name, cap, calls_per_label=cost), seeds)  # type: ignore[misc]
+        rows.append([name, str(cap), f"{cost:g}", *_goal_columns(found, plain)])
+    print_table(("policy", "rollouts", "calls_per_label", "F1", "recall", "calls", "share", "as good"), rows)
+
+
+def _pooled(worlds: Sequence[World], make: Callable[[], ForkPolicy], seeds: range) -> Grades:
+    total = Grades(delta=DELTA)
+    for world in worlds:
+        total.add(grades(world, make, seeds=seeds))
+    return total
+
+
+def _goal_columns(found: Grades, plain: Grades) -> list[str]:
+    as_good = found.f1 >= plain.f1 and found.recall >= plain.recall - RECALL_BELOW
+    share = plain.calls / found.calls
+    return [
+        f"{found.f1:.3f}",
+        f"{found.recall:.3f}",
+        f"{found.calls_per_tree:.0f}",
+        f"1/{share:.1f}",
+        "yes" if as_good else "no",
+    ]
+
+
+def flips(worlds: Sequence[World], *, seeds: range) -> None:
     """The same trees with a budget and with twice that budget."""
     rows = []
     for calls in (300, 600):
@@ -173,22 +211,25 @@ def flips(worlds: Sequence[World], *, seeds: int) -> None:
     print_table(("calls per tree", "labels", "of them 'loses'", "flipped", "share"), rows)
 
 
-def _budgeted(world: World, calls: int, seeds: int) -> Grades:
+def _budgeted(world: World, calls: int, seeds: range) -> Grades:
     return grades(world, lambda: policy("adaptive", CAP, calls_per_tree=calls), seeds=seeds)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--first-seed", type=int, default=HELD_OUT, help="seeds under 100 are for tuning")
     parser.add_argument("--tasks", type=int, default=20, help="of each family")
     parser.add_argument("--retail", type=int, default=20, help="tasks of τ² retail")
-    parser.add_argument("--only", choices=("families", "retail", "flips", "coverage", "cpu"))
+    parser.add_argument("--only", choices=("families", "retail", "goal", "flips", "coverage", "cpu"))
     chosen = parser.parse_args()
+    seeds = range(chosen.first_seed, chosen.first_seed + chosen.seeds)
     families = [FamilyWorld(name, num_tasks=chosen.tasks) for name in FAMILIES]
     parts: dict[str, Callable[[], None]] = {
-        "families": lambda: accuracy(families, seeds=chosen.seeds),
-        "retail": lambda: accuracy([RetailWorld(num_tasks=chosen.retail)], seeds=chosen.seeds),
-        "flips": lambda: flips(families, seeds=chosen.seeds),
+        "families": lambda: accuracy(families, seeds=seeds),
+        "retail": lambda: accuracy([RetailWorld(num_tasks=chosen.retail)], seeds=seeds),
+        "goal": lambda: goal([RetailWorld(num_tasks=chosen.retail)], seeds=seeds),
+        "flips": lambda: flips(families, seeds=seeds),
         "coverage": lambda: print_table(("stopped by", "cells", "level", "Jeffreys", "sequence"), coverage_rows()),
         "cpu": lambda: print_table(("policy", "trees", "nodes a tree", "requests", "µs a request", "MB"), cpu_rows()),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -115,6 +115,28 @@ class FamilyWorld:
                 player = _player(environment, stand_ins().cast(task), item, settings)
                 await _grade(item, player, _KnownTruth(task, player).of, make, found)
         return found
+
+    async def grown(
+        self, make: Callable[[], ForkPolicy], *, seeds: Iterable[int], trunks: int
+    ) -> AsyncIterator[tuple[Tree, Mapping[str, Mapping[bytes, TrueAction]]]]:
+        """Every tree, and by fork of its trunks every action that the actor may take there."""
+        environment = open_environment(self.name)
+        settings = PlaySettings(supervision=Supervision(), turn_limit=40, episode_timeout_s=3600)
+        for seed in seeds:
+            for task in environment.tasks("train")[: self.num_tasks]:
+                item = WorkItem(item_id="0" * 32, task=task, seed=seed, trunks=trunks)
+                player = _player(environment, stand_ins().cast(task), item, settings)
+                tree = await explore(item, player, policy=make(), meter=Meter(), slots=asyncio.Semaphore(SLOTS))
+                truth = _KnownTruth(task, player)
+                forked = {fork.episode_path for fork in tree.forks.values()}
+                yield (
+                    tree,
+                    {
+                        step_path(path, index): actions
+                        for path in forked
+                        for index, actions in enumerate(truth.of(tree, path))
+                    },
+                )
 
 
 class _KnownTruth:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 
 import pytest
@@ -38,6 +39,88 @@ def _value(index: int, successes: int, n: int) -> ActionValue:
 def test_the_rule_reads_the_intervals(counts: list[tuple[int, int]], labels: list[tuple[str, str]]) -> None:
     values = [_value(index, *count) for index, count in enumerate(counts)]
     assert [(label.label, label.reason) for label in label_actions(values, RULE)] == labels
+
+
+def _sequential(*counts: tuple[int, int]) -> list[ActionValue]:
+    """The actor nearly always does what the last of them does."""
+    values = [replace(_value(index, *count), stop_reason="decided", draws=12) for index, count in enumerate(counts)]
+    values[-1] = replace(values[-1], multiplicity=13 - len(counts))
+    return values
+
+
+@pytest.mark.parametrize(
+    ("counts", "labels"),
+    [
+        ([(0, 10), (10, 10)], [("revise", "better_sibling"), ("approve", "no_better_sibling")]),
+        ([(1, 6), (6, 7)], [("revise", "probable_loss"), ("approve", "no_better_sibling")]),
+        ([(2, 6), (4, 7)], [("abstain", "undecided"), ("approve", "improbable_loss")]),
+        ([(70, 80), (70, 80)], [("approve", "no_better_sibling")] * 2),
+        ([(11, 12), (11, 12)], [("approve", "improbable_loss")] * 2),
+        ([(40, 40), (0, 40)], [("approve", "near_certain"), ("revise", "better_sibling")]),
+        ([(11, 12)], [("approve", "no_other_action")]),
+        ([(0, 8), (0, 8)], [("abstain", "hopeless")] * 2),
+    ],
+)
+def test_where_sampling_stopped_on_what_it_saw_the_reason_says_what_a_label_rests_on(
+    counts: list[tuple[int, int]], labels: list[tuple[str, str]]
+) -> None:
+    assert [(label.label, label.reason) for label in label_actions(_sequential(*counts), RULE)] == labels
+
+
+@given(st.lists(st.tuples(st.integers(0, 24), st.integers(0, 24)), min_size=1, max_size=3))
+def test_what_the_anytime_valid_intervals_decide_those_for_a_fixed_number_decide_too(
+    counts: list[tuple[int, int]],
+) -> None:
+    values = _sequential(*((min(s, n), n) for s, n in counts))
+    fixed = label_actions([replace(value, stop_reason="fixed_count") for value in values], RULE)
+    for label, other in zip(label_actions(values, RULE), fixed, strict=True):
+        if label.reason not in ("improbable_loss", "probable_loss") and label.label != "abstain":
+            assert label.label == other.label
+        if label.gain_lower is not None and other.gain_lower is not None:
+            assert label.gain_lower <= other.gain_lower
+
+
+def test_one_action_that_was_sampled_sequentially_makes_the_whole_tree_sequential() -> None:
+    """Its plays are free evidence at the forks after it."""
+    values = [replace(value, stop_reason="fixed_count") for value in _sequential((1, 6), (6, 7))]
+    elsewhere = replace(_value(0, 3, 4), fork_path="t0.s0", stop_reason="cap")
+    assert label_actions(values, RULE)[0].reason == "better_sibling"
+    assert label_actions([*values, elsewhere], RULE)[0].reason == "probable_loss"
+
+
+@pytest.mark.parametrize(
+    ("draws", "counts", "reason"),
+    [
+        (6, (4, 8), "no_other_action"),
+        (3, (4, 8), "no_sibling"),
+        (6, (1, 16), "no_sibling"),
+        (6, (0, 8), "hopeless"),
+        (6, (0, 0), "no_evidence"),
+        (1, (4, 8), "no_sibling"),
+    ],
+)
+def test_an_action_beside_which_the_actor_drew_nothing_else_is_approved_once_it_drew_often_enough(
+    draws: int, counts: tuple[int, int], reason: str
+) -> None:
+    [label] = label_actions([replace(_value(0, *counts), multiplicity=draws, draws=draws)], RULE)
+    assert label.reason == reason
+    assert label.label == ("approve" if reason == "no_other_action" else "abstain")
+
+
+def test_an_action_alone_loses_delta_no_more_often_than_the_level_says() -> None:
+    """Over actors that do something better with every chance from 0 to 1: V - Q = f (1 - q)."""
+    wrong = approved = 0
+    chance = random.Random(3)
+    for _ in range(20_000):
+        other, worth = chance.random(), chance.random()
+        if any(chance.random() < other for _ in range(5)):
+            continue
+        successes = sum(chance.random() < worth for _ in range(8))
+        [label] = label_actions([replace(_value(0, successes, 8), multiplicity=6, draws=6)], RULE)
+        approved += label.label == "approve"
+        wrong += label.label == "approve" and other * (1 - worth) >= RULE.delta
+    assert approved > 1000
+    assert wrong / approved <= 1 - RULE.approve_level
 
 
 def test_a_label_names_its_rival_and_the_gain_with_its_interval() -> None:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollouts.confidence_sequence import confidence_sequence
-from rollouts.estimates import Interval, jeffreys_interval
+from rollouts.confidence_sequence import confidence_sequence, difference_sequence
+from rollouts.estimates import Interval, difference_interval, jeffreys_interval
 
 COUNTS = st.integers(0, 60).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 
@@ -87,6 +87,42 @@ def test_it_holds_for_returns_between_0_and_1() -> None:
                 wrong += 1
                 break
     assert wrong / 400 <= 0.1
+
+
+@given(COUNTS, COUNTS, st.floats(0.1, 0.95))
+def test_a_difference_holds_its_mean_and_is_the_mirror_of_the_other_way_round(
+    first: tuple[int, int], second: tuple[int, int], level: float
+) -> None:
+    there, back = difference_sequence(first, second, level=level), difference_sequence(second, first, level=level)
+    assert -1 <= there.lower <= there.mean <= there.upper <= 1
+    assert there.lower == pytest.approx(-back.upper, abs=1e-9)
+
+
+@given(COUNTS, COUNTS)
+def test_a_difference_is_known_no_better_than_by_intervals_for_a_single_time(
+    first: tuple[int, int], second: tuple[int, int]
+) -> None:
+    always = difference_sequence(first, second, level=0.9)
+    once = difference_interval(*(jeffreys_interval(*counts, level=0.9) for counts in (first, second)))
+    assert always.lower <= once.lower
+    assert once.upper <= always.upper
+
+
+@pytest.mark.parametrize("values", [(0.5, 0.5), (0.1, 0.7), (0.95, 0.9)])
+def test_a_difference_holds_for_whoever_samples_the_worse_one_until_it_misses(values: tuple[float, float]) -> None:
+    """Which of two is sampled next depends on both; one interval that misses is enough to be wrong."""
+    wrong, chance, times = 0, random.Random(7), 150
+    for _ in range(times):
+        counts = [(0, 0), (0, 0)]
+        for _ in range(40):
+            which = 0 if counts[0][0] * counts[1][1] <= counts[1][0] * counts[0][1] else 1
+            successes, n = counts[which]
+            counts[which] = successes + (chance.random() < values[which]), n + 1
+            interval = difference_sequence(counts[0], counts[1], level=0.9)
+            if not interval.lower <= values[0] - values[1] <= interval.upper:
+                wrong += 1
+                break
+    assert wrong / times <= 0.1
 
 
 def test_no_rollouts_say_nothing() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from labeling.conclude import conclude
 from labeling.labels import LabelRule
+from rollouts.branching import fork_policy
 from rollouts.budget import Allowance
 from rollouts.episode import Approve, Conversation, Draft, Revise, Usage
 from rollouts.errors import FailureKind, RolloutError, UsageError
@@ -24,7 +25,7 @@ from rollouts.policies.critiqued import Critiqued
 from rollouts.policies.plain import EveryStep
 from rollouts.protocols import Critic, Judgement, NoCritic, Question
 from rollouts.tree import BranchPlace, Tree, branch_place
-from tests.toy import PRESSES, ToyActor, ToyState, ToyUser, press, toy_item, toy_player
+from tests.toy import BRANCHING, PRESSES, ToyActor, ToyState, ToyUser, press, toy_item, toy_player
 
 PLAIN = EveryStep(trunks=3, width=3, rollouts=2, max_draws=6, forked_trunks=1)
 POLICY = Critiqued(policy=PLAIN, rollouts=4)
@@ -178,6 +179,42 @@ async def test_a_critic_that_gives_no_answer_leaves_a_verdict_that_is_not_guesse
 async def test_a_critic_that_will_never_answer_ends_the_tree_as_itself() -> None:
     with pytest.raises(RolloutError, match="wrong key"):
         await _grow(_player(Broken(RolloutError("wrong key", kind=FailureKind.REJECTED, fatal=True))))
+
+
+def test_the_critic_is_asked_with_what_the_policy_inside_asks_for_and_first() -> None:
+    step = StepView(kind="write", actions=(ActionView(multiplicity=3, launched=0, n=0, successes=0.0, failures=0),))
+    view = TreeView(trunks=tuple(EpisodeView(path=f"t{i}", returned=0.0, steps=(step,)) for i in range(3)))
+    asks = tuple(AskCritic(fork_path=f"t{index}.s0", action=0) for index in range(3))
+    assert POLICY.requests(view) == (*asks, *PLAIN.requests(view))
+    assert PLAIN.requests(view)
+
+
+@pytest.mark.parametrize("calls", [40, 60, 90, 140])
+async def test_what_the_critic_costs_is_in_the_trees_budget(calls: int) -> None:
+    """No play goes on for longer than the longest trunk here, so a budget is kept to the call."""
+    settings = replace(BRANCHING, trunks=3, rollouts=4, calls_per_tree=calls)
+    policy = fork_policy("every_step", settings, uplift_rollouts=2)
+    critic = Pointing()
+    tree = await explore(toy_item(), _player(critic), policy=policy, meter=Meter(), slots=asyncio.Semaphore(4))
+    assert len(critic.asked) > 0
+    assert tree.spend.calls <= calls
+
+
+async def test_a_critic_that_is_switched_off_changes_nothing_but_cost() -> None:
+    settings = replace(BRANCHING, trunks=3, rollouts=6)
+    plain = fork_policy("adaptive", settings)
+    asking = fork_policy("adaptive", settings, uplift_rollouts=0)
+    trees = [
+        await explore(toy_item(), _player(critic), policy=policy, meter=Meter(), slots=asyncio.Semaphore(4))
+        for critic, policy in ((NoCritic(), plain), (NoCritic(), asking), (Pointing(), asking))
+    ]
+    alone, silent, told = (conclude(tree, level=0.9, rule=RULE, uplift_level=0.9) for tree in trees)
+    assert list(silent.values) == list(alone.values)
+    assert [replace(label, consensus="none") for label in silent.labels] == list(alone.labels)
+    assert list(trees[1].episodes) == list(trees[0].episodes)
+    assert trees[1].spend == trees[0].spend
+    assert trees[2].spend.critic_calls == sum(len(fork.actions) for fork in trees[2].forks.values())
+    assert {value.fork_path for value in told.values} == {value.fork_path for value in alone.values}
 
 
 async def test_a_policy_that_asks_again_and_again_is_served_once() -> None:

@@ -10,7 +10,7 @@ import pytest
 from labeling.values import action_values, rollouts_saved
 from rollouts.branching import BranchingSettings, PlayBranch, Request, TreeView, fork_policy
 from rollouts.budget import Allowance
-from rollouts.episode import Conversation, Draft, Episode, Finished
+from rollouts.episode import Briefing, Conversation, Draft, Episode, Finished
 from rollouts.errors import FailureKind, RolloutError
 from rollouts.explore import explore
 from rollouts.ledger import Ledger
@@ -84,6 +84,31 @@ async def test_an_actor_that_always_says_the_same_gives_forks_of_one_action() ->
     tree = await _grow(ToyActor(skill=1.0))
     assert {len(fork.actions) for fork in tree.forks.values()} == {1}
     assert {fork.draws for fork in tree.forks.values()} == {EVERY.max_draws}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Silent(ToyActor):
+    """Its endpoint gives no answer to these seeds."""
+
+    to: frozenset[int]
+
+    async def act(self, conversation: Conversation, briefing: Briefing, *, seed: int, feedback: object = ()) -> Draft:
+        if seed in self.to:
+            raise RolloutError("no answer", kind=FailureKind.INFRASTRUCTURE)
+        return await ToyActor.act(self, conversation, briefing, seed=seed)
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_a_fork_that_gives_no_more_draws_goes_on_with_those_it_has(seed: int) -> None:
+    """A step that sampling left with something to do would say `tree_budget`."""
+    settings = replace(EVERY, trunks=1, rollouts=24)
+    asking = toy_player(ToyActor(), seed=seed)
+    redraws = {asking.seed(f"t0.s{step}", step, "draw", n) for step in range(PRESSES + 1) for n in range(6, 18)}
+    player = toy_player(Silent(skill=0.6, to=frozenset(redraws)), seed=seed)
+    policy = fork_policy("adaptive", settings)
+    tree = await explore(toy_item(seed=seed), player, policy=policy, meter=Meter(), slots=asyncio.Semaphore(8))
+    assert {fork.draws for fork in tree.forks.values()} == {settings.max_draws}
+    assert "tree_budget" not in tree.stop_reasons.values()
 
 
 async def test_siblings_of_a_rollout_meet_the_same_user() -> None:

@@ -185,7 +185,7 @@ def test_every_step_plays_nothing_where_the_value_is_that_of_the_next_step() -> 
     view = TreeView(trunks=(EpisodeView(path="t0", returned=0.0, steps=steps),))
     policy = alone("every_step")
     assert policy.requests(view) == ()
-    assert stop_reasons(policy, view) == {("t0.s0", 0): "not_needed"}
+    assert stop_reasons(policy, view) == {("t0.s0", 0): "fixed_count"}
 
 
 def test_free_evidence_is_not_paid_for_again() -> None:
@@ -262,6 +262,21 @@ def test_the_adaptive_policy_spends_its_rollouts_where_something_can_be_lost() -
     tree.finish(alone("adaptive"))
     launched = [sum(action.launched for action in step.actions) for step in tree.view().trunks[0].steps]
     assert launched[5] == sum(launched) > 0
+
+
+def test_a_read_that_seems_to_lose_something_is_looked_at_like_any_other_step() -> None:
+    def seeming(kind: StepKind, successes: float) -> StepView:
+        lost = ActionView(multiplicity=3, launched=4, n=4, successes=0.0, failures=0)
+        other = ActionView(multiplicity=3, launched=4, n=4, successes=successes, failures=0)
+        return StepView(kind=kind, actions=(lost, other), draws=6, openings=1)
+
+    def asked(step: StepView) -> tuple[Request, ...]:
+        return alone("adaptive").requests(
+            TreeView(trunks=(EpisodeView(path="t0", returned=0.0, steps=(step,), calls=12),))
+        )
+
+    assert asked(seeming("read", 2.0)) == asked(seeming("write", 2.0)) != ()
+    assert asked(seeming("read", 1.0)) == () != asked(seeming("write", 1.0))
 
 
 def test_a_suspicious_critic_draws_rollouts_and_changes_no_conclusion() -> None:
@@ -355,4 +370,4 @@ def test_a_capped_fork_says_so() -> None:
     )
     step = StepView(kind="write", actions=counts, draws=18, openings=2)
     rule = replace(SETTINGS, rollouts=24).rule
-    assert next_offer(step, rule, calls=1) == "cap"
+    assert next_offer(step, rule, contrasted=contrast(step), calls=1) == "cap"

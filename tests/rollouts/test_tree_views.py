@@ -107,5 +107,12 @@ def test_more_draws_at_an_open_fork_keep_what_was_known_of_its_actions() -> None
     assert (step.draws, [action.n for action in step.actions]) == (9, [0, 1, 0])
 
 
+def test_a_fork_is_seen_to_have_been_opened_again_even_if_that_gave_nothing() -> None:
+    views = _planted()
+    views.fork(FORKS[1], calls=0)
+    steps = views.view().trunks[0].steps
+    assert [step.openings for step in steps] == [1, 2, 1]
+
+
 def _action(view: TreeView, trunk: int, step: int, action: int) -> ActionView:
     return view.trunks[trunk].steps[step].actions[action]

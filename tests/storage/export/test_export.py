@@ -29,6 +29,8 @@ from tests.s3_server import S3Place
 from tests.storage.export.played import BRIEFING, RUN, STAMP, item, labelled, play, publish
 
 TASKS = 6
+PLAYED_FORMATS = sorted(set(FORMATS) - {"critic-kto"})
+# those that a run without a critic has rows for
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +79,7 @@ def test_each_decided_label_is_one_example_with_its_verdict(root: str, trees: li
         assert (row["labeler"], row["rubric_version"], row["domain"]) == (label.labeler, RUBRIC_VERSION, "toy")
 
 
-@pytest.mark.parametrize("fmt", sorted(FORMATS))
+@pytest.mark.parametrize("fmt", ["critic-sft", "values"])
 def test_the_question_is_the_one_that_serving_would_ask(root: str, trees: list[Tree], tmp_path: Path, fmt: str) -> None:
     export(root, RUN, fmt=fmt, out=str(tmp_path / "out"))
     rows = _rows(tmp_path / "out")
@@ -105,7 +107,7 @@ def test_each_measured_action_is_one_value(root: str, trees: list[Tree], tmp_pat
         assert row["messages"][-1]["content"].endswith(f"<draft>\n{row['action']}\n</draft>")
 
 
-@pytest.mark.parametrize("fmt", sorted(FORMATS))
+@pytest.mark.parametrize("fmt", PLAYED_FORMATS)
 def test_a_compacted_run_exports_the_same_files(root: str, tmp_path: Path, fmt: str) -> None:
     copy = str(shutil.copytree(root, tmp_path / "copy"))
     compact(open_store(copy), RUN)
@@ -157,7 +159,7 @@ def test_rows_of_a_test_split_are_refused(tmp_path: Path) -> None:
 # -- what is written --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("fmt", sorted(FORMATS))
+@pytest.mark.parametrize("fmt", PLAYED_FORMATS)
 def test_datasets_opens_it_by_folder_and_by_file(root: str, tmp_path: Path, fmt: str) -> None:
     report = export(root, RUN, fmt=fmt, out=str(tmp_path / "out"))
     cache = str(tmp_path / "cache")
@@ -168,12 +170,9 @@ def test_datasets_opens_it_by_folder_and_by_file(root: str, tmp_path: Path, fmt:
         assert {split: len(rows) for split, rows in found.items()} == report.rows
         assert found["train"].column_names == FORMATS[fmt].schema.names
         assert found["train"].features == found["validation"].features
-    message = by_folder["train"][0]["messages"][0]
-    assert message.keys() == {"role", "content"}
-    assert message["role"] == "system"
 
 
-@pytest.mark.parametrize("fmt", sorted(FORMATS))
+@pytest.mark.parametrize("fmt", PLAYED_FORMATS)
 def test_the_same_export_has_the_same_bytes_anywhere(root: str, tmp_path: Path, fmt: str) -> None:
     for place in ("a", "b/c"):
         export(root, RUN, fmt=fmt, out=str(tmp_path / place))
@@ -253,7 +252,10 @@ def test_of_an_unfinished_run_what_is_published_is_exported_and_the_card_says_so
 
 
 def test_a_format_that_does_not_exist_is_refused_by_name(root: str, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"no export format 'sft'; the formats are critic-sft, values"):
+    with pytest.raises(
+        UsageError,
+        match=r"no export format 'sft'; the formats are actor-preference, critic-kto, critic-sft, prm-stepwise, values",
+    ):
         export(root, RUN, fmt="sft", out=str(tmp_path / "out"))
 
 
