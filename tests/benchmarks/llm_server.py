@@ -14,6 +14,9 @@ import json
 import os
 import sys
 import threading
+from typing import cast
+
+import uvloop
 
 CALLS_PER_EPISODE = 15
 SPEAKS = (3, 7, 10)
@@ -74,8 +77,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
@@ -121,7 +123,7 @@ def main() -> None:
     parser.add_argument("--product-id", required=True)
     chosen = parser.parse_args()
     threading.Thread(target=_exit_with_parent, daemon=True).start()
-    asyncio.run(serve(latency_s=chosen.latency_s, product_id=chosen.product_id))
+    uvloop.run(serve(latency_s=chosen.latency_s, product_id=chosen.product_id))
 
 
 if __name__ == "__main__":

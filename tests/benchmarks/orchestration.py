@@ -63,17 +63,33 @@ SAMPLE_S = 0.25
 class Load:
     """How much is played at once."""
 
-    episodes: int
+    live: int
+    # episodes at once
     latency_s: float
     workers: int
+    waves: int = 1
+    # episodes one after another, in the place of each live one
 
     @property
     def tasks(self) -> int:
-        return min(MOST_TASKS, self.episodes // TRUNKS)
+        return min(MOST_TASKS, self.live // TRUNKS)
+
+    @property
+    def episodes(self) -> int:
+        return self.waves * self.live
 
     @property
     def ideal_s(self) -> float:
-        return CALLS_PER_EPISODE * self.latency_s
+        return self.waves * CALLS_PER_EPISODE * self.latency_s
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Floor:
+    """What bare aiohttp and orjson take, in one process that does nothing else."""
+
+    call_s: float
+    # CPU of one call
+    efficiency: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,22 +98,22 @@ class Measured:
     wall_s: float
     call_s: float
     # CPU of one call
-    floor_s: float
-    # the same of bare aiohttp
+    floor: Floor
     bytes_held: int
 
 
 def cells(rounds: Sequence[Measured]) -> list[str]:
     load = rounds[0].load
     return [
-        f"{load.episodes:,}",
+        f"{load.live:,}",
+        str(load.waves),
         f"{load.latency_s:g} s",
         str(load.workers),
         f"{1e3 * median(each.call_s for each in rounds):.2f} ms",
-        f"{1e3 * median(each.floor_s for each in rounds):.2f} ms",
-        f"{median(each.call_s / each.floor_s for each in rounds):.1f}",
+        f"{1e3 * median(each.floor.call_s for each in rounds):.2f} ms",
         f"{median(load.ideal_s / each.wall_s for each in rounds):.2f}",
-        f"{max(each.bytes_held for each in rounds) / load.episodes / 1e3:.0f} kB",
+        f"{median(each.floor.efficiency for each in rounds):.2f}",
+        f"{max(each.bytes_held for each in rounds) / load.live / 1e3:.0f} kB",
     ]
 
 
@@ -143,7 +159,7 @@ def overrides(url: str, root: str, load: Load) -> list[str]:
         f"branching.trunks={load.episodes // load.tasks}",
         'branching.policy="none"',
         f"run.workers={load.workers}",
-        f"run.max_in_flight={load.episodes}",
+        f"run.max_in_flight={load.live}",
         f"storage.root={root}",
         "limits.calls=0",
         "limits.cost_usd=0.0",
@@ -160,14 +176,14 @@ def _role(role: str, url: str) -> dict[str, str]:
 def measure(load: Load) -> Measured:
     from actors.ray_workers.cluster import cluster
 
-    floor_s = floor(min(FLOOR_EPISODES, load.episodes), FLOOR_LATENCY_S)
+    below = floor(min(FLOOR_EPISODES, load.live), FLOOR_LATENCY_S)
     with endpoint(load.latency_s) as url, tempfile.TemporaryDirectory() as root:
         config = configured(url, root, load)
         with cluster(workers=load.workers):
-            return uvloop.run(_measure(config, load, floor_s))
+            return uvloop.run(_measure(config, load, below))
 
 
-async def _measure(config: RunConfig, load: Load, floor_s: float) -> Measured:
+async def _measure(config: RunConfig, load: Load, below: Floor) -> Measured:
     prepared = prepare(config, name="orchestration")
     books = _Books()
     async with worker_pool(config, prepared.run_id) as pool:
@@ -182,7 +198,7 @@ async def _measure(config: RunConfig, load: Load, floor_s: float) -> Measured:
     spend, settled = books.total.spend, books.total.episodes_settled
     assert (settled, spend.calls) == (load.episodes, CALLS_PER_EPISODE * load.episodes), (settled, spend)
     call_s = (cpu_s - idle * wall_s) / spend.calls
-    return Measured(load=load, wall_s=wall_s, call_s=call_s, floor_s=floor_s, bytes_held=sample.peak - sample.first)
+    return Measured(load=load, wall_s=wall_s, call_s=call_s, floor=below, bytes_held=sample.peak - sample.first)
 
 
 async def _play(items: Sequence[WorkItem], pool: WorkerPool, config: RunConfig, books: _Books) -> None:
@@ -255,13 +271,13 @@ def _cpu_s() -> float:
 # -- the floor --------------------------------------------------------------------------------------------------------
 
 
-def floor(episodes: int, latency_s: float) -> float:
-    """CPU seconds per call of bare aiohttp and orjson with a prompt of the same size, `episodes` at once."""
+def floor(episodes: int, latency_s: float) -> Floor:
+    """With prompts of the same size, `episodes` at once."""
     with endpoint(latency_s) as url:
-        return uvloop.run(_floor(url, episodes))
+        return uvloop.run(_floor(url, episodes, latency_s))
 
 
-async def _floor(url: str, episodes: int) -> float:
+async def _floor(url: str, episodes: int, latency_s: float) -> Floor:
     world = open_environment(load_config("tau2_retail"))
     briefing = world.briefing(world.tasks("train")[0])
     conversation = tuple(UserMessage(text="Hello, I would like to return something. " * 20) for _ in range(10))
@@ -280,9 +296,11 @@ async def _floor(url: str, episodes: int) -> float:
                     orjson.loads(await response.read())
 
         await asyncio.gather(*(episode() for _ in range(episodes)))
-        began = time.process_time()
+        cpu, began = time.process_time(), time.monotonic()
         await asyncio.gather(*(episode() for _ in range(episodes)))
-        return (time.process_time() - began) / (episodes * CALLS_PER_EPISODE)
+        wall_s = time.monotonic() - began
+        call_s = (time.process_time() - cpu) / (episodes * CALLS_PER_EPISODE)
+        return Floor(call_s=call_s, efficiency=CALLS_PER_EPISODE * latency_s / wall_s)
 
 
 # -- a kill -----------------------------------------------------------------------------------------------------------
@@ -315,27 +333,35 @@ def main() -> None:
     parts = chosen.only.split(",")
     heading = [
         "live episodes",
+        "waves",
         "latency",
         "workers",
         "CPU per call",
         "bare aiohttp",
-        "ratio",
         "efficiency",
+        "bare aiohttp",
         "memory per episode",
     ]
     loads = {
-        "cpu": [(64, 0.2, 1), (64, 0.2, 2), (256, 0.2, 1), (256, 0.2, 2)],
-        "scale": [(1024, 1.0, 2), (2048, 2.0, 2), (4096, 5.0, 2)],
+        "cpu": [
+            (64, 0.2, 1, 1),
+            (64, 0.2, 2, 1),
+            (256, 0.2, 1, 1),
+            (256, 0.2, 2, 1),
+            (64, 0.2, 2, 4),
+            (256, 0.2, 2, 4),
+        ],
+        "scale": [(1024, 1.0, 2, 1), (2048, 2.0, 2, 1), (4096, 5.0, 2, 1)],
     }
     wanted = [
-        Load(episodes=episodes, latency_s=latency_s, workers=workers)
+        Load(live=live, latency_s=latency_s, workers=workers, waves=waves)
         for part in parts
-        for episodes, latency_s, workers in loads.get(part, [])
+        for live, latency_s, workers, waves in loads.get(part, [])
     ]
     if wanted:
         print_table(heading, [cells([measure(load) for _ in range(chosen.rounds)]) for load in wanted])
     if "kill" in parts:
-        made, needed = killed(Load(episodes=2560, latency_s=0.2, workers=2), in_flight=256)
+        made, needed = killed(Load(live=2560, latency_s=0.2, workers=2), in_flight=256)
         print(
             f"\nkill -9 of every process at half time, then resume: {made:,} calls answered, {needed:,} needed: "
             f"{(made - needed) / needed:.1%} thrown away"
