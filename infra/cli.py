@@ -275,10 +275,19 @@ def status(run: Run = None, root: Root = DEFAULT_ROOT, endpoint_url: EndpointUrl
     from infra.runs import read_status, resolve_run, status_record
     from infra.served_critics import read_served, served_rows
     from storage.objects import open_store
+    from storage.reader import count_by
 
     store = open_store(root, endpoint_url=endpoint_url)
     run_id = resolve_run(store, run, root=root)
-    record, served = status_record(read_status(store, run_id), root), read_served(store, run_id)
+    found, served = read_status(store, run_id), read_served(store, run_id)
+    failed = found.progress.episodes_failed > 0
+    record = status_record(
+        found,
+        root,
+        failed_by=count_by(root, "episodes", "failure_kind", run_id=run_id, endpoint_url=endpoint_url)
+        if failed
+        else {},
+    )
     if as_json:
         print(json.dumps({**record, "served": served}, indent=2))
     else:

@@ -221,6 +221,8 @@ class RunSummary:
     # rows of the values table, by a name such as the kind of step
     labels: Mapping[str, int]
     # by label: approve, revise, abstain
+    failures: Mapping[str, int]
+    # episodes that were not played to an end, by kind of failure
     wall_s: float
     # of this process
     content_hash: str
@@ -247,6 +249,7 @@ def summary_rows(run: RunSummary) -> list[tuple[str, str]]:
             f"{count_text(progress.episodes_planned)} planned, {count_text(progress.episodes_settled)} settled, "
             f"{count_text(progress.episodes_failed)} failed",
         ),
+        *([("failed by", _counts_text(run.failures))] if run.failures else []),
         ("forks", count_text(progress.forks)),
         ("success rate", f"{success_text(progress)} of settled episodes" if progress.episodes_settled else "-"),
         ("values", _counts_text(run.values)),

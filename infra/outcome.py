@@ -44,6 +44,7 @@ def _summary(prepared: Prepared, ended: Ended) -> RunSummary:
         progress=status.progress,
         values=_counts(prepared, "values", "kind"),
         labels=_counts(prepared, "labels", "label"),
+        failures=_counts(prepared, "episodes", "failure_kind") if status.progress.episodes_failed else {},
         wall_s=ended.wall_s,
         content_hash=status.content_hash,
         root=prepared.config.storage.root,
@@ -102,6 +103,10 @@ def status_rows(record: dict[str, Any]) -> list[tuple[str, str]]:
         ("content hash", record["content_hash"]),
         ("root", record["root"]),
     ]
+    if record["failed_by"]:
+        rows.append(
+            ("failed by", ", ".join(f"{kind} {count_text(count)}" for kind, count in record["failed_by"].items()))
+        )
     if record["early_stops"]:
         rows.append(
             (

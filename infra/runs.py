@@ -85,8 +85,10 @@ def resolve_run(store: ObjectStore, run_id: str | None, *, root: str) -> str:
     return runs[0]
 
 
-def status_record(status: RunStatus, root: str) -> dict[str, Any]:
-    """What `treeroll status --json` prints; scripts read it, so names stay."""
+def status_record(
+    status: RunStatus, root: str, *, failed_by: Mapping[str, int] = MappingProxyType({})
+) -> dict[str, Any]:
+    """What `treeroll status --json` prints; scripts read it, so names stay. `failed_by`: kind of failure → episodes."""
     progress = status.progress
     planned_items = len(status.record.items)
     waiting = planned_items - len(status.receipts) - len(status.failures)
@@ -101,6 +103,7 @@ def status_record(status: RunStatus, root: str) -> dict[str, Any]:
             "settled": progress.episodes_settled,
             "failed": progress.episodes_failed,
         },
+        "failed_by": dict(failed_by),
         "successes": progress.successes,
         "forks": progress.forks,
         "early_stops": status.early_stops,

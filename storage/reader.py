@@ -73,9 +73,9 @@ def scan(
 
 
 def count_by(root: str, table: str, column: str, *, run_id: str, endpoint_url: str = "") -> dict[str, int]:
-    """How many of a run's published rows have each value of a column, by value in ascending order."""
+    """How many of a run's published rows have each value of a column, by value in ascending order; nulls are not counted."""
     rows = scan(root, table, run_id=run_id, endpoint_url=endpoint_url)
-    counted = rows.group_by(column).agg(pl.len()).sort(column).collect()
+    counted = rows.drop_nulls(column).group_by(column).agg(pl.len()).sort(column).collect()
     return {str(value): int(count) for value, count in counted.iter_rows()}
 
 

@@ -92,6 +92,8 @@ def test_an_endpoint_that_keeps_breaking_gives_failed_episodes_and_no_reward(tmp
     assert set(episodes["outcome"]) == {"failed"}
     assert set(episodes["failure_kind"]) == {"infrastructure"}
     assert episodes["return"].null_count() == episodes.height
+    assert f"failed by     {episodes.height} (infrastructure {episodes.height})" in done.stdout
+    assert status(tmp_path)["failed_by"] == {"infrastructure": episodes.height}
 
 
 @pytest.mark.ray

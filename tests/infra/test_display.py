@@ -49,6 +49,7 @@ DONE = RunSummary(
     progress=HALFWAY,
     values={"message": 300, "write": 120},
     labels={"approve": 200, "revise": 100, "abstain": 120},
+    failures={"rate_limit": 2, "timeout": 1},
     wall_s=95.2,
     content_hash="0123456789abcdef0123456789abcdef",
     root="data/quickstart",
@@ -196,6 +197,7 @@ def test_the_summary_tells_everything_and_ends_with_what_to_type() -> None:
         ("run", "quickstart-1a2b3c4d: complete"),
         ("tasks", "40 of 40"),
         ("episodes", "2,400 planned, 1,200 settled, 3 failed"),
+        ("failed by", "3 (rate_limit 2, timeout 1)"),
         ("forks", "210"),
         ("success rate", "75.0% of settled episodes"),
         ("values", "420 (message 300, write 120)"),
@@ -214,6 +216,10 @@ def test_a_judges_calls_are_told_where_there_are_any() -> None:
     judged = replace(HALFWAY, spend=replace(HALFWAY.spend, judge_calls=1200))
     told = dict(summary_rows(replace(DONE, progress=judged)))["LLM calls"]
     assert told == "19,200 (actor 12,000, user 6,000, critic 0, judge 1,200)"
+
+
+def test_a_run_without_failures_has_no_row_for_them() -> None:
+    assert "failed by" not in dict(summary_rows(replace(DONE, failures={})))
 
 
 def test_a_run_without_labels_says_none() -> None:
