@@ -27,7 +27,6 @@ from rollouts.identity import digest
 from rollouts.protocols import Critic, Question
 from tests.benchmarks.bulk.scoring import bulk_rows
 from tests.benchmarks.table import print_table
-from tests.critic_service.bare_engine import MARK
 from tests.critic_service.workload import DRAFTS, Workload
 from tests.needs import REPOSITORY, VLLM_PYTHON, missing
 
@@ -101,11 +100,11 @@ class Bare:
 
     def _answer(self) -> dict[str, float]:
         assert self._process.stdout
-        for line in self._process.stdout:
-            if line.startswith(MARK):
-                answer: dict[str, float] = json.loads(line.removeprefix(MARK))
-                return answer
-        raise SystemExit("the bare engine ended; run its command by hand to see why")
+        line = self._process.stdout.readline()
+        if not line:
+            raise SystemExit("the bare engine ended; run its command by hand to see why")
+        answer: dict[str, float] = json.loads(line)
+        return answer
 
     def close(self) -> None:
         self._process.communicate("\n")

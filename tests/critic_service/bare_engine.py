@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import os
 import sys
 import time
 
@@ -15,9 +16,6 @@ from actors.critic_settings import CriticSettings
 from actors.vllm_critic import VllmEngine, open_engine
 from labeling.rubric import score_messages
 from tests.critic_service.workload import STATES, Workload
-
-MARK = "bare: "
-# vLLM prints on the same stream
 
 
 class Bare:
@@ -72,11 +70,14 @@ def _common(one: list[int], other: list[int]) -> int:
 
 
 async def main() -> None:
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    # vLLM's processes print, too, in the middle of our lines
     bare = Bare(open_engine(CriticSettings(**json.loads(sys.argv[1]))))
-    print(MARK + "{}", flush=True)
+    print("{}", file=answers)
     while line := (await asyncio.to_thread(sys.stdin.readline)).strip():
         workload = Workload(**json.loads(line))
-        print(MARK + json.dumps(await bare.play(workload) | bare.shareable(workload)), flush=True)
+        print(json.dumps(await bare.play(workload) | bare.shareable(workload)), file=answers)
 
 
 if __name__ == "__main__":
