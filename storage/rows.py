@@ -250,7 +250,7 @@ def _label(label: Label, value: ActionValue) -> Row:
 def _critique(critique: CritiqueValue) -> Row:
     return {
         **_action_place(critique),
-        **_verdict(critique.verdict),
+        **verdict_cells(critique.verdict),
         "score": _number(critique.score),
         "delivered_n": critique.delivered_n,
         "delivered_successes": float(critique.delivered_successes),
@@ -268,7 +268,8 @@ def _critique(critique: CritiqueValue) -> Row:
     }
 
 
-def _verdict(verdict: Verdict | None) -> Row:
+def verdict_cells(verdict: Verdict | None) -> Row:
+    """The columns `verdict` and `feedback`; null for one that cannot be read."""
     match verdict:
         case None:
             return {"verdict": None, "feedback": None}

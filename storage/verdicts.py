@@ -11,7 +11,7 @@ from itertools import groupby
 import polars as pl
 
 from labeling.agreement import JudgedLabel
-from rollouts.episode import Approve, Failure, Revise, Usage, Verdict
+from rollouts.episode import Failure, Usage
 from rollouts.protocols import Judgement
 from storage.content_hash import row_hash
 from storage.drafts import RecordedDraft
@@ -21,7 +21,7 @@ from storage.messages import clean_text
 from storage.objects import ObjectStore
 from storage.parts import Part, encode_rows
 from storage.reader import scan
-from storage.rows import Row
+from storage.rows import Row, verdict_cells
 from storage.schema import VERDICTS
 from storage.scorings import Batch, Covered, create_batch, verdicts_folder
 
@@ -72,20 +72,10 @@ def _said(said: Judgement | Failure) -> Row:
     match said:
         case Judgement():
             score = None if said.score is None else float(said.score)
-            return {**_verdict(said.verdict), "score": score, "failure_kind": None, "failure_message": None}
+            return {**verdict_cells(said.verdict), "score": score, "failure_kind": None, "failure_message": None}
         case Failure():
             failed = {"failure_kind": said.kind.value, "failure_message": said.message}
-            return {**_verdict(None), "score": None, **failed}
-
-
-def _verdict(verdict: Verdict | None) -> Row:
-    match verdict:
-        case None:
-            return {"verdict": None, "feedback": None}
-        case Approve():
-            return {"verdict": "approve", "feedback": None}
-        case Revise(feedback=feedback):
-            return {"verdict": "revise", "feedback": feedback}
+            return {**verdict_cells(None), "score": None, **failed}
 
 
 def publish_batch(
