@@ -24,6 +24,7 @@ from storage.runs import DomainBriefing, PlannedItem, RunRecord, create_run
 from storage.writer import ParquetSink
 from tests.toy import PROVENANCE, SETTINGS, ToyActor, ToyEnvironment, ToyUser
 
+TASKS = 6
 RUN = "run-1"
 STAMP = RunStamp(run_id=RUN, actor="scripted:actor", user="chat:a-model", critic="none", provenance=PROVENANCE)
 POLICY = EveryStep(trunks=2, width=3, rollouts=8, max_draws=6, forked_trunks=1)

@@ -26,28 +26,10 @@ from storage.markers import combined_hashes, read_markers
 from storage.objects import open_store
 from storage.reader import conversation, live_parts, scan
 from tests.s3_server import S3Place
-from tests.storage.export.played import BRIEFING, RUN, STAMP, item, labelled, play, publish
+from tests.storage.export.played import BRIEFING, RUN, STAMP, TASKS, item, labelled, play, publish
 
-TASKS = 6
 PLAYED_FORMATS = sorted(set(FORMATS) - {"critic-kto"})
 # those that a run without a critic has rows for
-
-
-@pytest.fixture(scope="module")
-def trees() -> list[Tree]:
-    return [play(item(index)) for index in range(TASKS)]
-
-
-@pytest.fixture(scope="module")
-def root(trees: list[Tree], tmp_path_factory: pytest.TempPathFactory) -> str:
-    place = str(tmp_path_factory.mktemp("run"))
-    publish(open_store(place), trees)
-    return place
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> None:
-    datasets.disable_progress_bars()
 
 
 def _rows(out: Path, split: str = "*") -> list[dict[str, Any]]:

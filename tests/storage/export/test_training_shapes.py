@@ -38,29 +38,9 @@ from tests.storage.export.played import (
     NamedUser,
     item,
     labelled,
-    play,
     publish,
 )
 from tests.toy import SETTINGS, ToyActor, ToyEnvironment, press
-
-TASKS = 6
-
-
-@pytest.fixture(scope="module")
-def trees() -> list[Tree]:
-    return [play(item(index)) for index in range(TASKS)]
-
-
-@pytest.fixture(scope="module")
-def root(trees: list[Tree], tmp_path_factory: pytest.TempPathFactory) -> str:
-    place = str(tmp_path_factory.mktemp("run"))
-    publish(open_store(place), trees)
-    return place
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> None:
-    datasets.disable_progress_bars()
 
 
 def _exported(root: str, fmt: str, tmp_path: Path) -> list[dict[str, Any]]:
