@@ -29,6 +29,7 @@ from storage.draft_batches import DraftSlice, draft_batches, items_left
 from storage.item_rows import ItemRows
 from storage.markers import Marker, read_markers
 from storage.objects import ObjectStore
+from storage.parts import leave_pandas_out
 from storage.rows import Row
 from storage.runs import RunRecord
 from storage.scorings import Covered, read_batches
@@ -102,6 +103,7 @@ def prepare(config: RunConfig, record: RunRecord) -> Scoring:
 
 def score(scoring: Scoring, *, batch_drafts: int, told: Told) -> Scored:
     """Score what is left; Ctrl-C and SIGTERM end it at once. DataError for a failure that every question shares."""
+    leave_pandas_out()
     session = Session(scoring, batch_drafts=batch_drafts, told=told)
     began = time.monotonic()
 
