@@ -23,7 +23,7 @@ from infra.forecast import forecast
 from infra.forecast_limits import check_budget
 from infra.pipeline import max_items_out, open_environment, open_root, plan, worker_pool
 from infra.prediction import stored_forecast
-from infra.runs import RunStatus, read_status
+from infra.runs import RunStatus, read_status, refreshed
 from rollouts.budget import Budget
 from rollouts.driver import Observer, drive
 from rollouts.episode import Failure
@@ -35,7 +35,7 @@ from storage.journal_sweep import drop_journal, sweep_journal
 from storage.leases import Lease, hold_lease
 from storage.objects import ObjectStore
 from storage.root import claim_root
-from storage.runs import DomainBriefing, PlannedItem, RunRecord, create_run, has_run, read_run, record_failure
+from storage.runs import DomainBriefing, PlannedItem, RunRecord, create_run, find_run, record_failure
 from storage.sealing import seal
 
 GRACE_S = 20.0
@@ -58,6 +58,9 @@ class Prepared:
     @property
     def left(self) -> list[WorkItem]:
         return [item for item in self.items if item.item_id not in self.before.receipts]
+
+    def now(self) -> RunStatus:
+        return refreshed(self.store, self.before)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,8 +91,7 @@ def prepare(config: RunConfig, *, name: str, run_id: str | None = None, allow_te
     # asks for keys now: a missing one is told before anything is written or started
     chosen = check_run_id(run_id or config.run.id or default_run_id(config, name))
     store = open_root(config)
-    if has_run(store, chosen):
-        existing = read_run(store, chosen)
+    if (existing := find_run(store, chosen)) is not None:
         _check_same(existing, config, items)
         check_budget(config, existing.forecast)
         claim_root(store)
@@ -157,7 +159,7 @@ def play(prepared: Prepared, display: Display) -> Ended:
     began = time.monotonic()
     try:
         with hold_lease(prepared.store, prepared.run_id) as lease, _cluster(prepared.config):
-            found = replace(prepared, before=_status(prepared))
+            found = replace(prepared, before=prepared.now())
             # what another process published while we waited for the lease is not played again
             stop, asked = uvloop.run(_heeding_signals(found, display, began, lease))
         lease.check()
@@ -184,12 +186,8 @@ def play(prepared: Prepared, display: Display) -> Ended:
             assert_never(stop)
 
 
-def _status(prepared: Prepared) -> RunStatus:
-    return read_status(prepared.store, prepared.run_id, known=prepared.before.receipts)
-
-
 def _ended(prepared: Prepared, wall_s: float) -> Ended:
-    failures = _status(prepared).failures
+    failures = prepared.now().failures
     if not failures:
         return Ended(how="complete", why="", wall_s=wall_s, exit_code=0)
     example = next(iter(failures.values()))
@@ -252,7 +250,7 @@ async def _drive(prepared: Prepared, display: Display, began: float, *, interrup
                 observer=_observer(prepared, display, lambda: time.monotonic() - began),
                 interrupted=interrupted,
             )
-        status = _status(prepared)
+        status = prepared.now()
     except DataError as error:
         if not scheduler.finished:
             raise

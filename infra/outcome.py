@@ -8,7 +8,7 @@ from typing import Any, TextIO
 from infra.display import RunSummary, cost_text, count_text, print_summary
 from infra.launch import Ended, Prepared
 from infra.prediction import compared, prediction_rows
-from infra.runs import RunStatus, read_status
+from infra.runs import RunStatus
 from infra.served_critics import read_served, served_rows
 from rollouts.errors import DataError
 from storage.export import ExportReport
@@ -35,7 +35,7 @@ def _state(ended: Ended) -> str:
 
 
 def _summary(prepared: Prepared, ended: Ended) -> RunSummary:
-    status = read_status(prepared.store, prepared.run_id, known=prepared.before.receipts)
+    status = prepared.now()
     return RunSummary(
         run_id=prepared.run_id,
         state=_state(ended),

@@ -64,13 +64,17 @@ class RunStatus:
         return parse_config(self.record.config, source=f"run {self.record.run_id}")
 
 
-def read_status(store: ObjectStore, run_id: str, *, known: Mapping[str, Receipt] = MappingProxyType({})) -> RunStatus:
-    """`known`: what was read earlier, by item id; what is published never changes. UsageError when there is no such run."""
-    record = read_run(store, run_id)
+def read_status(store: ObjectStore, run_id: str) -> RunStatus:
+    """UsageError when there is no such run."""
+    return refreshed(store, RunStatus(record=read_run(store, run_id), receipts={}, failures={}))
+
+
+def refreshed(store: ObjectStore, before: RunStatus) -> RunStatus:
+    """The same run as it is now. What was published before is not read again: it never changes."""
+    run_id, known = before.record.run_id, before.receipts
     found = {marker.item_id: marker.receipt for marker in read_markers(store, run_id, known=known)}
-    return RunStatus(
-        record=record, receipts=dict(sorted({**known, **found}.items())), failures=read_failures(store, run_id)
-    )
+    receipts = dict(sorted({**known, **found}.items()))
+    return RunStatus(record=before.record, receipts=receipts, failures=read_failures(store, run_id))
 
 
 def resolve_run(store: ObjectStore, run_id: str | None, *, root: str) -> str:

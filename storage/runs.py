@@ -79,24 +79,24 @@ def create_run(store: ObjectStore, record: RunRecord) -> bool:
 
 def read_run(store: ObjectStore, run_id: str) -> RunRecord:
     """UsageError, naming the runs there are, when there is no such run."""
+    found = find_run(store, run_id)
+    if found is None:
+        there = ", ".join(list_runs(store)) or "none"
+        raise UsageError(f"there is no run {run_id!r} at {store.uri(run_key(run_id))}; runs there: {there}")
+    return found
+
+
+def find_run(store: ObjectStore, run_id: str) -> RunRecord | None:
+    """None when there is no such run."""
     key = run_key(run_id)
     try:
         data = store.get(key)
     except MissingObject:
-        there = ", ".join(list_runs(store)) or "none"
-        raise UsageError(f"there is no run {run_id!r} at {store.uri(key)}; runs there: {there}") from None
+        return None
     try:
         return _from_json(json.loads(data))
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"run record {key} is corrupted ({error!r}); restore it from a copy") from error
-
-
-def has_run(store: ObjectStore, run_id: str) -> bool:
-    try:
-        store.get(run_key(run_id))
-    except MissingObject:
-        return False
-    return True
 
 
 def list_runs(store: ObjectStore) -> list[str]:
