@@ -7,7 +7,7 @@ the last cannot be seen, so only what is older than a grace period is looked at.
 
 - A marker that appears before its parts' turn keeps them: markers are read after the parts were listed, and again before each
   folder's deletions. A part that was written again meanwhile is young again: the last look is at its time.
-- A writer that is later than COMMIT_DEADLINE_S with its marker writes its parts again after it (storage.writer), so a grace that is
+- A writer that is later than COMMIT_DEADLINE_S with its marker writes its parts again after it (storage.commit), so a grace that is
   longer than that by far takes from nobody.
 - What a generation superseded is wanted until the generation itself is as old as the grace: a reader may have resolved before it.
 - A marker, generation or root that cannot be read stops everything before anything is deleted. What is not named as a part of a
@@ -25,8 +25,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from rollouts.errors import UsageError
+from storage.commit import COMMIT_DEADLINE_S
 from storage.layout import RUNS, TABLES_PREFIX, part_run, table_of
-from storage.markers import COMMIT_DEADLINE_S, READERS
+from storage.markers import READERS
 from storage.objects import ObjectInfo, ObjectStore, TendedStore, Unfinished
 from storage.schema import SCHEMAS
 from storage.wanted import WantedParts

@@ -19,6 +19,7 @@ are quoted as URLs quote (a reader of Hive layouts undoes that).
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from urllib.parse import quote, unquote
 
 from rollouts.errors import UsageError
@@ -132,6 +133,7 @@ def item_id_of(key: str) -> str:
     return key.rpartition("/")[2].removesuffix(".json")
 
 
+@lru_cache(1024)
 def part_folder(table: str, partition: tuple[tuple[str, str], ...]) -> str:
     """The folder of one partition, e.g. tables/steps/domain=retail/split=train/run=r1/."""
     return f"tables/{table}/" + "".join(f"{name}={quote(value, safe='')}/" for name, value in partition)

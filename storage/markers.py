@@ -25,8 +25,6 @@ from storage.parts import Part
 from storage.schema import LATER_TABLES, SCHEMA_VERSION, TABLES
 from storage.sealed import read_sealed
 
-COMMIT_DEADLINE_S = 900.0
-# between an item's first part and its marker: what is unmarked for much longer is garbage (storage.collect)
 READERS = 16
 # markers are small and far apart: what counts is the number of requests under way
 
@@ -51,6 +49,11 @@ class Marker:
             row_hash=dict(self.row_hash),
             early_stop=self.early_stop,
         )
+
+
+def create_marker(store: ObjectStore, marker: Marker) -> bool:
+    """False: another writer has published the item."""
+    return store.put_if_absent(marker_key(marker.run_id, marker.item_id), marker_to_bytes(marker))
 
 
 def marker_to_bytes(marker: Marker) -> bytes:

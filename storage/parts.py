@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rollouts.errors import DataError
+from storage.layout import part_key
 from storage.objects import MissingObject, ObjectStore
 from storage.schema import JSON_COLUMNS, SCHEMA_VERSION, SCHEMAS
 
@@ -41,6 +42,13 @@ class Part:
     # of the bytes, 64 hex digits
     num_bytes: int
     num_rows: int
+
+
+def part_of(table: str, folder: str, name: str, data: bytes, *, num_rows: int) -> Part:
+    """The part that these bytes are, of rows of that folder."""
+    sha256 = hashlib.sha256(data).hexdigest()
+    key = part_key(folder, name, sha256)
+    return Part(table=table, key=key, sha256=sha256, num_bytes=len(data), num_rows=num_rows)
 
 
 def encode_rows(table: str, rows: Sequence[Mapping[str, object]]) -> bytes:

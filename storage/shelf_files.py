@@ -5,7 +5,6 @@ An item's rows are never cut between two parts, so a part's first and last item 
 
 from __future__ import annotations
 
-import hashlib
 import io
 from collections.abc import Iterable, Iterator
 from itertools import groupby
@@ -13,9 +12,9 @@ from itertools import groupby
 import pyarrow as pa
 
 from storage.generations import Shelf
-from storage.layout import COMPACTED, part_key
+from storage.layout import COMPACTED
 from storage.objects import ObjectStore
-from storage.parts import ROW_GROUP_ROWS, Part, part_writer
+from storage.parts import ROW_GROUP_ROWS, part_of, part_writer
 
 
 def write_shelves(
@@ -67,14 +66,7 @@ class _ShelfFile:
         self._flush()
         self._writer.close()
         data = self._sink.getvalue()
-        sha256 = hashlib.sha256(data).hexdigest()
-        part = Part(
-            table=self._table,
-            key=part_key(self._folder, COMPACTED, sha256),
-            sha256=sha256,
-            num_bytes=len(data),
-            num_rows=self.num_rows,
-        )
+        part = part_of(self._table, self._folder, COMPACTED, data, num_rows=self.num_rows)
         store.put(part.key, data)
         return Shelf(part=part, first_item=self._items[0], last_item=self._items[-1])
 

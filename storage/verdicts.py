@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
 
 import polars as pl
 
 from labeling.agreement import JudgedLabel
 from rollouts.episode import Failure, Usage
 from rollouts.protocols import Judgement
+from storage.commit import commit, part_files
 from storage.content_hash import row_hash
 from storage.drafts import RecordedDraft
-from storage.layout import part_key
-from storage.markers import COMMIT_DEADLINE_S
 from storage.messages import clean_text
 from storage.objects import ObjectStore
-from storage.parts import Part, encode_rows
 from storage.reader import scan
 from storage.rows import Row, verdict_cells
 from storage.schema import VERDICTS
@@ -88,13 +84,8 @@ def publish_batch(
     covered: Sequence[Covered],
     clock: Callable[[], float] = time.time,
 ) -> bool:
-    """Publish the rows, all or none of them. False: another process has published a batch of that number.
-
-    Parts that waited too long for their marker are put again, as those of a tree are (storage.writer).
-    """
-    files = list(_files(rows, scorer))
-    began = clock()
-    _put(store, files)
+    """Publish the rows, all or none of them. False: another process has published a batch of that number."""
+    files = list(part_files(VERDICTS, rows, folder=lambda row: verdicts_folder(row, scorer), name=_SHARED))
     batch = Batch(
         run_id=run_id,
         scorer=scorer,
@@ -103,29 +94,7 @@ def publish_batch(
         parts=tuple(part for part, _ in files),
         row_hash=row_hash(VERDICTS, rows),
     )
-    created = create_batch(store, batch)
-    if created and clock() - began > COMMIT_DEADLINE_S:
-        _put(store, files)
-    return created
-
-
-def _put(store: ObjectStore, files: Sequence[tuple[Part, bytes]]) -> None:
-    for part, data in files:
-        store.put(part.key, data)
-
-
-def _files(rows: Sequence[Row], scorer: str) -> Iterator[tuple[Part, bytes]]:
-    """One part for each domain and split."""
-
-    def folder(row: Row) -> str:
-        return verdicts_folder(row, scorer)
-
-    for place, members in groupby(sorted(rows, key=folder), folder):
-        filed = list(members)
-        data = encode_rows(VERDICTS, filed)
-        sha256 = hashlib.sha256(data).hexdigest()
-        key = part_key(place, _SHARED, sha256)
-        yield Part(table=VERDICTS, key=key, sha256=sha256, num_bytes=len(data), num_rows=len(filed)), data
+    return commit(store, files, lambda: create_batch(store, batch), clock=clock)
 
 
 # -- read -------------------------------------------------------------------------------------------------------------

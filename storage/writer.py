@@ -1,35 +1,22 @@
-"""Publishing a finished tree: its parts first, then the one marker that makes them count.
-
-    PLAYED → parts put (nobody reads them) → marker created (conditional put) → PUBLISHED
-
-- A crash before the marker leaves parts that no reader ever sees; the next attempt puts its own.
-- A part's key holds the hash of its bytes. Writing the same rows again overwrites the parts with the same bytes; a racing
-  writer whose rows differ (two plays of one item differ in `duration_s`) writes *other* keys, so it can never change what
-  the winner's marker published. Without the hash in the key it would.
-- A writer that was held up for longer than COMMIT_DEADLINE_S between its parts and its marker (a suspended machine) puts its parts
-  again after the marker: until then the collector of garbage may have taken them for nobody's (storage.collect).
-- Of racing writers the marker's creator wins. The loser returns the winner's receipt, and its parts stay unread.
-"""
+"""Publishing a finished tree: its rows in their partitions, under one marker (storage.commit)."""
 
 from __future__ import annotations
 
-import hashlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
-from operator import itemgetter
+from functools import partial
 from typing import TypeAlias
 
 from labeling.records import ActionValue, Conclusions, Label
 from rollouts.episode import Failure, Finished
 from rollouts.receipt import Progress, Receipt
 from rollouts.tree import Tree
+from storage.commit import commit, part_files
 from storage.content_hash import row_hash
-from storage.layout import marker_key, part_folder, part_key
-from storage.markers import COMMIT_DEADLINE_S, Marker, marker_to_bytes, read_marker
+from storage.layout import part_folder
+from storage.markers import Marker, create_marker, read_marker
 from storage.objects import MissingObject, ObjectStore
-from storage.parts import Part, encode_rows
 from storage.rows import Row, RunStamp, tree_tables
 from storage.schema import SCHEMA_VERSION
 
@@ -60,9 +47,11 @@ class ParquetSink:
         except MissingObject:
             pass
         tables = tree_tables(tree, *Conclusions(*self.labelling(tree)), self.stamp)
-        began = self.clock()
-        files = [file for table, rows in tables.items() for file in _files(table, rows, item_id)]
-        self._put(files)
+        files = [
+            file
+            for table, rows in tables.items()
+            for file in part_files(table, rows, folder=partial(_folder, table), name=item_id)
+        ]
         marker = Marker(
             item_id=item_id,
             run_id=self.stamp.run_id,
@@ -72,32 +61,14 @@ class ParquetSink:
             progress=progress_of(tree),
             early_stop=tree.early_stop,
         )
-        if self.store.put_if_absent(marker_key(self.stamp.run_id, item_id), marker_to_bytes(marker)):
-            if self.clock() - began > COMMIT_DEADLINE_S:
-                self._put(files)
+        if commit(self.store, files, lambda: create_marker(self.store, marker), clock=self.clock):
             return marker.receipt
         return read_marker(self.store, self.stamp.run_id, item_id).receipt
 
-    def _put(self, files: Sequence[tuple[Part, bytes]]) -> None:
-        for part, data in files:
-            self.store.put(part.key, data)
 
-
-def _files(table: str, rows: Sequence[Row], item_id: str) -> Iterator[tuple[Part, bytes]]:
-    """One part for each partition that has rows."""
+def _folder(table: str, row: Row) -> str:
     columns = _PARTITIONS.get(table, _DEFAULT_PARTITIONS)
-    place = itemgetter(*columns)
-    for values, members in groupby(sorted(rows, key=place), place):
-        folder = part_folder(
-            table, tuple((_FOLDER_NAMES.get(name, name), value) for name, value in zip(columns, values, strict=True))
-        )
-        filed = list(members)
-        data = encode_rows(table, filed)
-        sha256 = hashlib.sha256(data).hexdigest()
-        part = Part(
-            table=table, key=part_key(folder, item_id, sha256), sha256=sha256, num_bytes=len(data), num_rows=len(filed)
-        )
-        yield part, data
+    return part_folder(table, tuple((_FOLDER_NAMES.get(name, name), str(row[name])) for name in columns))
 
 
 def progress_of(tree: Tree) -> Progress:

@@ -153,3 +153,15 @@ class InterruptedStore:
 
     def uri(self, key: str) -> str:
         return self.inner.uri(key)
+
+
+class SlowClock:
+    """Says that this much time passed between any two looks."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        self.now += self.seconds
+        return self.now

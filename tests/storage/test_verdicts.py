@@ -12,6 +12,7 @@ from rollouts.episode import Approve, Failure, Revise, Usage
 from rollouts.errors import DataError, FailureKind
 from rollouts.protocols import Judgement
 from storage.collect import collect_garbage
+from storage.commit import COMMIT_DEADLINE_S
 from storage.compaction import compact
 from storage.content_hash import row_hash
 from storage.draft_batches import DraftSlice, draft_batches
@@ -26,6 +27,7 @@ from storage.scorings import Batch, batch_key, create_batch, read_batches
 from storage.verdicts import publish_batch, read_judged_labels, read_verdicts, verdict_row
 from storage.verify import verify_run
 from tests.s3_server import S3Place
+from tests.storage.faulty_stores import SlowClock, WatchedStore
 from tests.storage.published_runs import publish
 
 CRITIC, OTHER = "chat:one/prompt=1", "chat:other/prompt=1"
@@ -101,6 +103,23 @@ def test_the_same_rows_have_the_same_bytes(store: ObjectStore) -> None:
     again = publish_batch(store, _rows(batch, CRITIC), run_id="run-1", scorer=CRITIC, number=0, covered=covered)
     assert again is False
     assert {info.key for info in store.list("")} == before
+
+
+def test_a_scoring_that_was_held_up_puts_its_parts_again_after_the_batch(store: ObjectStore) -> None:
+    [batch] = _slices(store, 1000)
+
+    def collect(number: int) -> None:
+        # the collector took the parts for nobody's, right before the marker
+        if "/scores/" in watched.puts[number]:
+            for info in list(store.list("tables/verdicts/")):
+                store.delete(info.key)
+
+    watched = WatchedStore(store, before=collect)
+    covered, clock = [part.covered for part in batch], SlowClock(COMMIT_DEADLINE_S + 1)
+    rows = _rows(batch, CRITIC)
+    assert publish_batch(watched, rows, run_id="run-1", scorer=CRITIC, number=0, covered=covered, clock=clock)
+    assert _problems(store) == ()
+    assert verify_run(store, "run-1").num_verdicts == len(rows)
 
 
 def test_chance_does_not_change_the_hash(store: ObjectStore) -> None:

@@ -12,7 +12,8 @@ from rollouts.errors import DataError
 from rollouts.protocols import TreeSink
 from rollouts.receipt import Progress
 from rollouts.tree import Tree
-from storage.markers import COMMIT_DEADLINE_S, marker_keys, read_marker, read_markers
+from storage.commit import COMMIT_DEADLINE_S
+from storage.markers import marker_keys, read_marker, read_markers
 from storage.objects import MissingObject, ObjectStore, open_store
 from storage.reader import live_parts
 from storage.runs import create_run
@@ -21,7 +22,7 @@ from storage.schema import TABLES
 from storage.verify import verify_run
 from storage.writer import ParquetSink
 from tests.s3_server import S3Place
-from tests.storage.faulty_stores import Crash, WatchedStore, crash_at
+from tests.storage.faulty_stores import Crash, SlowClock, WatchedStore, crash_at
 from tests.storage.lossy_proxy import lossy_proxy
 from tests.storage.trees import STAMP, labelling, run_record, sample_tree, work_item
 
@@ -175,18 +176,6 @@ def test_a_server_that_goes_away_leaves_nothing_half_published(s3_place: S3Place
 
 def _wait(barrier: threading.Barrier) -> None:
     barrier.wait(timeout=60)
-
-
-class SlowClock:
-    """Says that this much time passed between any two looks."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        self.now += self.seconds
-        return self.now
 
 
 @pytest.mark.parametrize(("seconds", "again"), [(COMMIT_DEADLINE_S - 1, False), (COMMIT_DEADLINE_S + 1, True)])

@@ -7,7 +7,6 @@ several tables at once.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import multiprocessing
 import os
@@ -27,10 +26,10 @@ from labeling.records import Conclusions
 from rollouts.receipt import Progress
 from storage.content_hash import NO_ROWS
 from storage.frames import open_files
-from storage.layout import marker_key, part_folder, part_key
-from storage.markers import Marker, marker_to_bytes
+from storage.layout import part_folder
+from storage.markers import Marker, create_marker
 from storage.objects import ObjectStore, open_store
-from storage.parts import Part, encode_rows, part_writer
+from storage.parts import encode_rows, part_of, part_writer
 from storage.reader import scan
 from storage.rows import tree_tables
 from storage.runs import create_run
@@ -67,10 +66,8 @@ def _publish(store: ObjectStore, item_id: str, rows: pa.Table) -> None:
     with part_writer("steps", sink) as writer:
         writer.write_table(rows)
     data, folder = sink.getvalue(), part_folder("steps", (("domain", "retail"), ("split", "train"), ("run", "run-1")))
-    sha256 = hashlib.sha256(data).hexdigest()
-    key = part_key(folder, item_id, sha256)
-    store.put(key, data)
-    part = Part(table="steps", key=key, sha256=sha256, num_bytes=len(data), num_rows=len(rows))
+    part = part_of("steps", folder, item_id, data, num_rows=len(rows))
+    store.put(part.key, data)
     marker = Marker(
         item_id=item_id,
         run_id=STAMP.run_id,
@@ -80,7 +77,7 @@ def _publish(store: ObjectStore, item_id: str, rows: pa.Table) -> None:
         progress=Progress(),
         early_stop=False,
     )
-    assert store.put_if_absent(marker_key(STAMP.run_id, item_id), marker_to_bytes(marker)), "somebody else was quicker"
+    assert create_marker(store, marker), "somebody else was quicker"
 
 
 def whole_trees(root: str, endpoint_url: str, number: int, start: Barrier) -> tuple[float, float]:

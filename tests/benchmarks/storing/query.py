@@ -23,10 +23,10 @@ import polars as pl
 
 from rollouts.receipt import Progress
 from storage.content_hash import NO_ROWS
-from storage.layout import marker_key, part_folder, part_key
-from storage.markers import Marker, marker_to_bytes
+from storage.layout import part_folder
+from storage.markers import Marker, create_marker
 from storage.objects import ObjectStore, open_store
-from storage.parts import ROW_GROUP_ROWS, Part, file_schema, part_writer
+from storage.parts import ROW_GROUP_ROWS, file_schema, part_of, part_writer
 from storage.reader import scan
 from storage.runs import create_run
 from storage.schema import SCHEMA_VERSION, TABLES
@@ -114,10 +114,8 @@ def _write(store: ObjectStore, num_rows: int) -> int:
 
 def _publish(store: ObjectStore, item_id: str, data: bytes) -> None:
     folder = part_folder("values", (("domain", "retail"), ("split", "train"), ("run", "run-1")))
-    sha256 = hashlib.sha256(data).hexdigest()
-    key = part_key(folder, item_id, sha256)
-    store.put(key, data)
-    part = Part(table="values", key=key, sha256=sha256, num_bytes=len(data), num_rows=PART_ROWS)
+    part = part_of("values", folder, item_id, data, num_rows=PART_ROWS)
+    store.put(part.key, data)
     marker = Marker(
         item_id=item_id,
         run_id="run-1",
@@ -127,7 +125,7 @@ def _publish(store: ObjectStore, item_id: str, data: bytes) -> None:
         progress=Progress(),
         early_stop=False,
     )
-    store.put(marker_key("run-1", item_id), marker_to_bytes(marker))
+    create_marker(store, marker)
 
 
 def _encode(rows: pl.DataFrame) -> bytes:
