@@ -1,25 +1,35 @@
 """`treeroll`: the command line. Names, options and exit codes are a contract that scripts rely on.
 
-Exit codes: 0 done; 1 failed; 2 wrong use; 3 stopped, by a limit or a store that is out (resumable); 130 interrupted (resumable).
+Exit codes are in `infra.cli_frame`, with the options that commands share.
 """
 
 from __future__ import annotations
 
-import functools
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
+from infra.cli_frame import (
+    DEFAULT_ROOT,
+    AsJson,
+    Command,
+    Config,
+    ConfigRoot,
+    EndpointUrl,
+    Root,
+    Run,
+    RunId,
+    Set,
+    guarded,
+    print_rows,
+)
 from infra.config import RunConfig, as_override, load_config, overridden, parse_config
-from rollouts.errors import DataError, UsageError
+from rollouts.errors import UsageError
 
-DEFAULT_ROOT = "data"
 BATCH_DRAFTS = 1024
 # several times as many as are asked at once: at the end of each batch ever fewer are under way
 
@@ -31,57 +41,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Config = Annotated[str, typer.Argument(help="A TOML file, or the bare name of a preset.", show_default=False)]
-Run = Annotated[
-    str | None, typer.Argument(help="The run's id; may be left out where the root holds one run.", show_default=False)
-]
-Set = Annotated[
-    list[str] | None, typer.Option("--set", metavar="A.B=C", help="Override one setting; may be given again.")
-]
-Root = Annotated[str, typer.Option("--root", help="A directory, or s3://bucket/prefix.")]
-ConfigRoot = Annotated[
-    str | None, typer.Option("--root", help="Where to write; overrides storage.root.", show_default=False)
-]
-EndpointUrl = Annotated[
-    str, typer.Option("--endpoint-url", help="Of a server that speaks the S3 protocol.", show_default=False)
-]
-RunId = Annotated[str | None, typer.Option("--run-id", help="The run's name; overrides run.id.", show_default=False)]
-AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable.")]
-
-F = TypeVar("F", bound=Callable[..., int])
-
 tasks_app = typer.Typer(name="tasks", help="Make tasks beyond those that a benchmark has.", no_args_is_help=True)
 app.add_typer(tasks_app)
 
 
-def _command(function: F) -> F:
-    return app.command()(_guarded(function))
-
-
-def _guarded(function: F) -> F:
-    """Turn what a command raises into one line on standard error and the exit code of the contract."""
-
-    @functools.wraps(function)
-    def wrapped(*args: Any, **kwargs: Any) -> None:
-        try:
-            code = function(*args, **kwargs)
-        except UsageError as error:
-            code = _complain(error, 2)
-        except DataError as error:
-            code = _complain(error, 1)
-        except KeyboardInterrupt:
-            code = 130
-        except BrokenPipeError:
-            sys.stderr.close()
-            code = 0
-        raise typer.Exit(code)
-
-    return wrapped  # type: ignore[return-value]
-
-
-def _complain(error: Exception, code: int) -> int:
-    Console(stderr=True, soft_wrap=True).print(f"[red]error:[/red] {escape(str(error))}", highlight=False)
-    return code
+def _command(function: Command) -> Command:
+    return app.command()(guarded(function))
 
 
 def _configured(config: str, overrides: list[str] | None, root: str | None) -> RunConfig:
@@ -119,7 +84,7 @@ def plan(
     if as_json:
         print(json.dumps(told, indent=2))
     else:
-        _print_rows(forecast_rows(told))
+        print_rows(forecast_rows(told))
     return 0
 
 
@@ -218,7 +183,7 @@ def submit(
 
 
 @app.command("serve-critic")
-@_guarded
+@guarded
 def serve_critic(
     model: Annotated[str, typer.Argument(help="The critic: a folder, or a name on the model hub.")],
     host: Annotated[str, typer.Option(help="Where to listen.")] = "127.0.0.1",
@@ -243,7 +208,7 @@ def serve_critic(
 
 
 @tasks_app.command("make")
-@_guarded
+@guarded
 def make_tasks(
     domain: Annotated[str, typer.Option("--domain", help="retail or airline, of tau2.")],
     count: Annotated[int, typer.Option("--count", help="How many tasks.")],
@@ -261,7 +226,7 @@ def make_tasks(
     from infra.task_making import Order, make
 
     order = Order(domain=domain, count=count, seed=seed, out=out, force=force)
-    _print_rows(make(order, paraphrase_with=paraphrase_with))
+    print_rows(make(order, paraphrase_with=paraphrase_with))
     return 0
 
 
@@ -271,27 +236,16 @@ def make_tasks(
 @_command
 def status(run: Run = None, root: Root = DEFAULT_ROOT, endpoint_url: EndpointUrl = "", as_json: AsJson = False) -> int:
     """How far a run has come, from what is published."""
-    from infra.outcome import status_rows
-    from infra.runs import read_status, resolve_run, status_record
-    from infra.served_critics import read_served, served_rows
+    from infra.runs import resolve_run
+    from infra.status import status_record, status_rows
     from storage.objects import open_store
-    from storage.reader import count_by
 
     store = open_store(root, endpoint_url=endpoint_url)
-    run_id = resolve_run(store, run, root=root)
-    found, served = read_status(store, run_id), read_served(store, run_id)
-    failed = found.progress.episodes_failed > 0
-    record = status_record(
-        found,
-        root,
-        failed_by=count_by(root, "episodes", "failure_kind", run_id=run_id, endpoint_url=endpoint_url)
-        if failed
-        else {},
-    )
+    record = status_record(store, resolve_run(store, run, root=root), root=root, endpoint_url=endpoint_url)
     if as_json:
-        print(json.dumps({**record, "served": served}, indent=2))
+        print(json.dumps(record, indent=2))
     else:
-        _print_rows([*status_rows(record), *served_rows(served)])
+        print_rows(status_rows(record))
     return 0
 
 
@@ -341,7 +295,7 @@ def export(
     report = export_run(
         root, run_id, fmt=format_, out=target, endpoint_url=endpoint_url, validation_share=validation_share
     )
-    _print_rows(export_rows(report))
+    print_rows(export_rows(report))
     return 0
 
 
@@ -358,7 +312,7 @@ def compact(
 
     root, run_id = _meant(target, root)
     store = open_store(root, endpoint_url=endpoint_url)
-    _print_rows(compact_rows(compact_runs(store, run_id=run_id, target_mib=target_mib, root=root)))
+    print_rows(compact_rows(compact_runs(store, run_id=run_id, target_mib=target_mib, root=root)))
     return 0
 
 
@@ -374,7 +328,7 @@ def gc(
     from storage.objects import open_store
 
     found = collect(open_store(root, endpoint_url=endpoint_url), grace_hours=grace_hours, dry_run=dry_run)
-    _print_rows(garbage_rows(found, dry_run=dry_run))
+    print_rows(garbage_rows(found, dry_run=dry_run))
     return 0
 
 
@@ -397,12 +351,6 @@ def _meant(target: str | None, root: str) -> tuple[str, str | None]:
     if target is not None and (target.startswith("s3://") or "/" in target or Path(target).is_dir()):
         return target, None
     return root, target
-
-
-def _print_rows(rows: list[tuple[str, str]]) -> None:
-    width = max(len(heading) for heading, _ in rows)
-    for heading, text in rows:
-        print(f"{heading:<{width}}  {text}")
 
 
 def main() -> None:

@@ -249,12 +249,12 @@ def summary_rows(run: RunSummary) -> list[tuple[str, str]]:
             f"{count_text(progress.episodes_planned)} planned, {count_text(progress.episodes_settled)} settled, "
             f"{count_text(progress.episodes_failed)} failed",
         ),
-        *([("failed by", _counts_text(run.failures))] if run.failures else []),
+        *([("failed by", counts_text(run.failures))] if run.failures else []),
         ("forks", count_text(progress.forks)),
         ("success rate", f"{success_text(progress)} of settled episodes" if progress.episodes_settled else "-"),
-        ("values", _counts_text(run.values)),
-        ("labels", _counts_text(run.labels)),
-        ("LLM calls", _counts_text(calls)),
+        ("values", counts_text(run.values)),
+        ("labels", counts_text(run.labels)),
+        ("LLM calls", counts_text(calls)),
         ("tokens", f"{count_text(spend.prompt_tokens)} prompt, {count_text(spend.completion_tokens)} completion"),
         ("cost", cost_text(spend.cost_usd)),
         ("wall time", duration_text(run.wall_s)),
@@ -278,7 +278,7 @@ def print_summary(run: RunSummary, stream: TextIO) -> None:
     stream.flush()
 
 
-def _counts_text(counts: Mapping[str, int]) -> str:
+def counts_text(counts: Mapping[str, int]) -> str:
     """ "12 (approve 8, revise 4)": the sum, then its parts."""
     parts = ", ".join(f"{name} {count_text(count)}" for name, count in counts.items())
     return f"{count_text(sum(counts.values()))} ({parts})" if parts else "0"

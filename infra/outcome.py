@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TextIO
+from typing import TextIO
 
-from infra.display import RunSummary, cost_text, count_text, print_summary
+from infra.display import RunSummary, count_text, print_summary
 from infra.launch import Ended, Prepared
 from infra.prediction import compared, prediction_rows
 from infra.runs import RunStatus
@@ -80,41 +80,6 @@ def _resume(prepared: Prepared) -> str:
 def _where(prepared: Prepared) -> str:
     storage = prepared.config.storage
     return f"--root {storage.root}" + (f" --endpoint-url {storage.endpoint_url}" if storage.endpoint_url else "")
-
-
-def status_rows(record: dict[str, Any]) -> list[tuple[str, str]]:
-    """`treeroll status` for people; `record` is `infra.runs.status_record`."""
-    items, episodes, calls = record["items"], record["episodes"], record["llm_calls"]
-    rows = [
-        ("run", f"{record['run_id']}: {record['state']}"),
-        (
-            "tasks",
-            f"{count_text(items['settled'])} of {count_text(items['planned'])} settled, {items['failed']} failed",
-        ),
-        (
-            "episodes",
-            f"{count_text(episodes['planned'])} planned, {count_text(episodes['settled'])} settled, {episodes['failed']} failed",
-        ),
-        ("forks", count_text(record["forks"])),
-        ("rows", ", ".join(f"{table} {count_text(count)}" for table, count in record["rows"].items()) or "none"),
-        ("LLM calls", ", ".join(f"{role} {count_text(count)}" for role, count in calls.items())),
-        ("tokens", count_text(record["tokens"])),
-        ("cost", cost_text(record["cost_usd"])),
-        ("content hash", record["content_hash"]),
-        ("root", record["root"]),
-    ]
-    if record["failed_by"]:
-        rows.append(
-            ("failed by", ", ".join(f"{kind} {count_text(count)}" for kind, count in record["failed_by"].items()))
-        )
-    if record["early_stops"]:
-        rows.append(
-            (
-                "cut short",
-                f"{record['early_stops']} tasks ended early at a limit; their rows are valid, their counts smaller",
-            )
-        )
-    return rows + [("failure", f"{item}: {f['kind']}: {f['message']}") for item, f in record["failures"].items()]
 
 
 def print_verification(reports: Sequence[VerifyReport], stream: TextIO) -> None:

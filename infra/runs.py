@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Any, Literal
+from typing import Literal
 
 from infra.config import RunConfig, parse_config
-from infra.prediction import compared
-from rollouts.episode import Failure, Spend
+from rollouts.episode import Failure
 from rollouts.errors import UsageError
 from rollouts.receipt import Progress, Receipt
 from storage.content_hash import content_hash
@@ -87,52 +85,3 @@ def resolve_run(store: ObjectStore, run_id: str | None, *, root: str) -> str:
     if len(runs) > 1:
         raise UsageError(f"{len(runs)} runs at {root}; name one of them: {', '.join(runs)}")
     return runs[0]
-
-
-def status_record(
-    status: RunStatus, root: str, *, failed_by: Mapping[str, int] = MappingProxyType({})
-) -> dict[str, Any]:
-    """What `treeroll status --json` prints; scripts read it, so names stay. `failed_by`: kind of failure → episodes."""
-    progress = status.progress
-    planned_items = len(status.record.items)
-    waiting = planned_items - len(status.receipts) - len(status.failures)
-    spend: Spend = progress.spend
-    return {
-        "run_id": status.record.run_id,
-        "state": status.state,
-        "root": root,
-        "items": {"planned": planned_items, "settled": len(status.receipts), "failed": len(status.failures)},
-        "episodes": {
-            "planned": progress.episodes_planned + waiting * _trunks(status),
-            "settled": progress.episodes_settled,
-            "failed": progress.episodes_failed,
-        },
-        "failed_by": dict(failed_by),
-        "successes": progress.successes,
-        "forks": progress.forks,
-        "early_stops": status.early_stops,
-        "rows": status.rows,
-        "llm_calls": {
-            "actor": spend.actor_calls,
-            "user": spend.user_calls,
-            "critic": spend.critic_calls,
-            "judge": spend.judge_calls,
-        },
-        "tokens": spend.tokens,
-        "cost_usd": spend.cost_usd,
-        "content_hash": status.content_hash,
-        "predicted": _predicted(status),
-        "failures": {item: {"kind": f.kind.value, "message": f.message} for item, f in status.failures.items()},
-    }
-
-
-def _predicted(status: RunStatus) -> dict[str, Any]:
-    """Calls, tokens and cost beside what was foretold; empty until every task is there. Times are not stored."""
-    if status.state != "done" or status.early_stops:
-        return {}
-    return compared(status.record.forecast, status.progress.spend, wall_s=None)
-
-
-def _trunks(status: RunStatus) -> int:
-    branching: Any = status.record.config.get("branching", {})
-    return int(branching.get("trunks", 1))

@@ -11,7 +11,8 @@ import pytest
 from infra.display import PlainDisplay
 from infra.launch import play, prepare
 from infra.outcome import print_outcome
-from infra.runs import read_status, status_record
+from infra.runs import read_status
+from infra.status import status_record
 from rollouts.errors import UsageError
 from storage.layout import run_key
 from storage.runs import read_run
@@ -26,7 +27,7 @@ def test_a_finished_run_says_what_was_predicted_and_by_how_much_it_was_wrong(tmp
     print_outcome(prepared, play(prepared, PlainDisplay(io.StringIO())), told)
     [line] = [line for line in told.getvalue().splitlines() if line.startswith("predicted")]
     status = read_status(prepared.store, prepared.run_id)
-    found = status_record(status, str(tmp_path))["predicted"]["llm_calls"]
+    found = status_record(prepared.store, prepared.run_id, root=str(tmp_path))["predicted"]["llm_calls"]
     assert found["real"] == status.progress.spend.calls
     assert found["error"] == pytest.approx(found["predicted"] / found["real"] - 1, abs=1e-4)
     assert f"{round(found['predicted']):,} LLM calls ({found['error']:+.0%})" in line
@@ -38,7 +39,7 @@ def test_an_unfinished_run_compares_nothing(tmp_path: Path) -> None:
     print_outcome(prepared, play(prepared, PlainDisplay(io.StringIO())), told)
     assert "limits.calls = 60 reached" in told.getvalue()
     assert "predicted" not in told.getvalue()
-    assert status_record(read_status(prepared.store, prepared.run_id), str(tmp_path))["predicted"] == {}
+    assert status_record(prepared.store, prepared.run_id, root=str(tmp_path))["predicted"] == {}
 
 
 def test_a_budget_smaller_than_one_episode_starts_no_run(tmp_path: Path) -> None:
