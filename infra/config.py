@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from infra.config_errors import field_problem, shown, usage_error
 from infra.config_rules import RunConfig, contradictions, in_force, known_fields, superseded, without
-from infra.config_sections import RUN_ID
+from infra.config_types import RUN_ID
 from rollouts.errors import UsageError
 from rollouts.identity import canonical_json, digest
 

@@ -6,99 +6,34 @@ What depends on more than one setting is in `infra.config_rules`.
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from actors import scripted_errors as stand_ins
+from infra.config_types import (
+    Count,
+    DistinctNames,
+    Level,
+    Limit,
+    Multiplier,
+    Name,
+    OptionalPrice,
+    OptionalSeconds,
+    Price,
+    Rate,
+    RunName,
+    Seconds,
+    Share,
+    StoreRoot,
+    Url,
+    VariableName,
+)
 from rollouts.branching import FORK_POLICIES, BranchingSettings
-
-Count = Annotated[int, Field(ge=1, le=1_000_000)]
-Limit = Annotated[int, Field(ge=0, le=2**53 - 1)]
-# 0 means none; 53 bits survive every JSON parser
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
-Seconds = Annotated[float, Field(gt=0.0, le=604_800.0)]
-Price = Annotated[float, Field(ge=0.0)]
-OptionalPrice = Annotated[float | None, Field(ge=0.0)]
-OptionalSeconds = Annotated[float | None, Field(gt=0.0, le=604_800.0)]
-Multiplier = Annotated[float, Field(ge=0.0, le=1000.0)]
-Rate = Annotated[float, Field(ge=0.0, le=1e12)]
 
 _BRANCHING = BranchingSettings(trunks=1, width=1, rollouts=2, max_draws=1, forked_trunks=1, delta=0.5)
 _RATES, _TASKS = stand_ins.ErrorRates(), stand_ins.Difficulty()
 # the stand-ins know their own defaults
-
-RUN_ID = re.compile(r"(?!\.)[A-Za-z0-9._-]{1,64}")
-_VARIABLE_NAME = re.compile(r"[A-Z_][A-Z0-9_]{0,99}")
-_LOOKS_LIKE_A_KEY = re.compile(r"(?=.*\d)[A-Z0-9]{16,}")
-# long, with digits and without an underscore, as access keys are
-
-
-def _run_id(value: str) -> str:
-    if value and not RUN_ID.fullmatch(value):
-        raise ValueError("needs 1 to 64 letters, digits, dots, dashes or underscores, and no leading dot")
-    return value
-
-
-def _variable_name(value: str) -> str:
-    if value and (not _VARIABLE_NAME.fullmatch(value) or _LOOKS_LIKE_A_KEY.fullmatch(value)):
-        raise ValueError(
-            "needs the NAME of an environment variable (capitals, digits, underscores), such as OPENAI_API_KEY; the value "
-            "given is not shown because it may be a key: if it is one, put it into a variable and name that variable here"
-        )
-    return value
-
-
-def _url(value: str) -> str:
-    if not value:
-        return value
-    try:
-        parts = urlsplit(value)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
-    except ValueError:  # a port or an address that is none
-        usable = False
-        parts = urlsplit("")
-    if parts.username or parts.password or parts.query or parts.fragment or "@" in value:
-        raise ValueError(
-            "needs a plain address without user, password, '?' or '#' (it is stored with the run, so it must hold no "
-            "secret); name the variable that holds the key in api_key_env, or use the AWS variables for a store"
-        )
-    if not usable or any(character.isspace() for character in value):
-        raise ValueError(f"needs an address such as http://127.0.0.1:8000/v1, with http:// or https://; got {value!r}")
-    return value
-
-
-def _root(value: str) -> str:
-    scheme, separator, rest = value.partition("://")
-    if "\0" in value or not value.strip():
-        raise ValueError("needs a directory or s3://bucket/prefix")
-    if not separator:
-        return value
-    if "@" in rest:
-        raise ValueError("needs a root without user or password; credentials come from the usual AWS variables")
-    if scheme != "s3" or not rest.split("/")[0]:
-        raise ValueError(
-            f"needs a directory or s3://bucket/prefix; no other kind of store is implemented; got {value!r}"
-        )
-    return value
-
-
-def _policy(name: str) -> str:
-    if name not in FORK_POLICIES:
-        raise ValueError(f"needs one of {', '.join(FORK_POLICIES)}")
-    return name
-
-
-def _distinct(values: tuple[str, ...]) -> tuple[str, ...]:
-    if repeated := sorted({value for value in values if values.count(value) > 1}):
-        raise ValueError(f"needs each task id once; given twice: {', '.join(repeated[:10])}")
-    return values
-
-
-Url = Annotated[str, AfterValidator(_url)]
-Name = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class Section(BaseModel):
@@ -114,7 +49,7 @@ class RunSection(Section):
     )
     workers: Count = Field(default=2, description="episode workers; one async process each, about one per core")
     max_in_flight: Count = Field(default=256, description="live episodes over all workers")
-    id: Annotated[str, AfterValidator(_run_id)] = Field(
+    id: RunName = Field(
         default="",
         description="the run's name below the root; empty: the configuration's name and a digest of what determines its rows",
     )
@@ -128,7 +63,7 @@ class RunSection(Section):
 class StorageSection(Section):
     """Where the rows go. Credentials come from the usual AWS variables."""
 
-    root: Annotated[str, AfterValidator(_root)] = Field(default="data", description="a directory or s3://bucket/prefix")
+    root: StoreRoot = Field(default="data", description="a directory or s3://bucket/prefix")
     endpoint_url: Url = Field(default="", description="of a server that speaks the S3 protocol; empty: AWS itself")
     outage_s: Annotated[float, Field(ge=0)] = Field(
         default=60.0, description="how long it may be out before the run stops with code 3, to be resumed"
@@ -145,9 +80,7 @@ class TasksSection(Section):
         default="", description="a file of tasks that `treeroll tasks make` has written, in place of a split"
     )
     count: Limit = Field(default=0, description="the first so many tasks of the split or file; 0: all")
-    ids: Annotated[tuple[Name, ...], Field(strict=False), AfterValidator(_distinct)] = Field(
-        default=(), description="these tasks, by id; empty: as `count` says"
-    )
+    ids: DistinctNames = Field(default=(), description="these tasks, by id; empty: as `count` says")
 
 
 class ChatSection(Section):
@@ -158,7 +91,7 @@ class ChatSection(Section):
     model: Annotated[str, Field(max_length=200)] = Field(
         default="", description="chat: the model's name at the endpoint"
     )
-    api_key_env: Annotated[str, AfterValidator(_variable_name)] = Field(
+    api_key_env: VariableName = Field(
         default="", description="chat: the NAME of the environment variable that holds the key; empty: no key is sent"
     )
     protocol: Literal["openai", "anthropic"] = Field(
@@ -331,6 +264,12 @@ class JudgeSection(ChatSection):
     temperature: Annotated[float, Field(ge=0.0, le=2.0)] = Field(default=0.0, description="chat: of the sampling")
 
 
+def _policy(name: str) -> str:
+    if name not in FORK_POLICIES:
+        raise ValueError(f"needs one of {', '.join(FORK_POLICIES)}")
+    return name
+
+
 class BranchingSection(Section):
     """Where episodes are forked and how often the branches are played."""
 
@@ -370,9 +309,6 @@ class BranchingSection(Section):
     uplift_rollouts: Limit = Field(
         default=0, description="plays of each critique, delivered and not; 0: what it is worth is not measured"
     )
-
-
-Level = Annotated[float, Field(gt=0.0, lt=1.0)]
 
 
 class LabelsSection(Section):

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, ValidationError
 
 from infra.config_errors import Problem, field_problem, shown
-from infra.config_sections import Level, Section
+from infra.config_sections import Section
+from infra.config_types import Level
 
 ARM_LENGTH = 24
 # characters: with the evaluation's name, a digest and two dashes it must fit a run's id (`infra.evaluation_config`)
