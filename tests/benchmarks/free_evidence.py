@@ -18,16 +18,13 @@ from dataclasses import replace
 
 from infra.casting import casting
 from infra.config import RunConfig, load_config
-from infra.pipeline import branching, open_environment, plan, play_settings
+from infra.pipeline import branching, open_environment, plan
 from labeling.values import action_values
 from rollouts.branching import fork_policy
-from rollouts.explore import explore
 from rollouts.fork_views import ActionView, ForkPolicy, Request, StepView, TreeView
-from rollouts.ledger import Ledger
-from rollouts.meter import Meter
-from rollouts.play import Player
 from rollouts.tree import Tree
 from rollouts.tree_views import TreeViews
+from tests.benchmarks.growing import grow
 from tests.benchmarks.table import print_table
 
 ROLLOUTS = (4, 8, 16)
@@ -93,19 +90,9 @@ def _config(rollouts: int, *, tasks: int = 74) -> RunConfig:
 async def _grown(config: RunConfig, seen: Callable[[StepView], StepView]) -> list[Tree]:
     world, cast, trees = open_environment(config), casting(config), []
     for item in plan(config, world):
-        meter = Meter()
-        player = Player(
-            world,
-            task=item.task,
-            cast=cast.cast(item.task),
-            seed=item.seed,
-            settings=play_settings(config),
-            meter=meter,
-            clock=time.monotonic,
-            ledger=Ledger(),
-        )
         policy = Seeing(fork_policy(config.branching.policy, branching(config)), seen)
-        trees.append(await explore(item, player, policy=policy, meter=meter, slots=asyncio.Semaphore(64)))
+        tree, _ = await grow(config, item, world=world, cast=cast, policy=policy)
+        trees.append(tree)
     await cast.close()
     return trees
 

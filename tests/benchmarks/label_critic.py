@@ -20,13 +20,13 @@ from labeling.records import ActionValue
 from labeling.state_values import with_state_values
 from labeling.values import action_values
 from rollouts.episode import Approve, Review
-from rollouts.estimates import jeffreys_interval
 from rollouts.fork_views import ForkPolicy
 from rollouts.tree import Fork, Tree
 from tests.benchmarks.label_accuracy import CAP, DELTA, HELD_OUT, TRUNKS, policy
 from tests.benchmarks.label_grading import TrueAction
 from tests.benchmarks.label_worlds import FamilyWorld
 from tests.benchmarks.table import print_table
+from tests.labeling.values import value_of
 from tests.rollouts.plays import fork as made_fork
 from tests.rollouts.plays import tree as made_tree
 from tests.toy import press
@@ -151,27 +151,14 @@ def _rest(fork: Fork, value: float) -> dict[bytes, TrueAction]:
 
 
 def _value(fork: Fork, index: int, successes: int, n: int) -> ActionValue:
-    action, interval = fork.actions[index], jeffreys_interval(successes, n, level=LEVEL)
-    return ActionValue(
+    value = value_of(index, fork.actions[index].draft, successes, n, level=LEVEL)
+    return replace(
+        value,
         fork_path=fork.path,
         episode_path=fork.episode_path,
         step=fork.step,
         state_key=fork.state_key,
-        action_index=index,
-        action_key=action.action_key,
-        action=action.draft,
-        kind="write",
-        multiplicity=1,
         draws=fork.draws,
-        n=n,
-        successes=successes,
-        failures=0,
-        mean=interval.mean if n else None,
-        lower=interval.lower,
-        upper=interval.upper,
-        level=LEVEL,
-        origin="forced",
-        stop_reason="fixed_count",
     )
 
 

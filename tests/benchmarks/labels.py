@@ -15,24 +15,21 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from infra.casting import casting
 from infra.config import load_config
-from infra.pipeline import branching, open_environment, plan, play_settings
+from infra.pipeline import branching, open_environment, plan
 from labeling.labels import LabelRule, label_actions
 from labeling.records import ActionValue, LabelName
 from labeling.values import action_values
 from rollouts.branching import fork_policy
 from rollouts.episode import Draft
-from rollouts.explore import explore
-from rollouts.ledger import Ledger
-from rollouts.meter import Meter
 from rollouts.play import Player
 from rollouts.tree import Tree
+from tests.benchmarks.growing import grow
 from tests.benchmarks.table import print_table
 from tests.exact_values import ExactValues
 
@@ -110,19 +107,8 @@ async def _grow(policy_name: str, rollouts: int) -> tuple[list[Grown], float, in
         criteria: dict[str, list[dict[str, str]]] = item.task.data["evaluation_criteria"]  # type: ignore[assignment]
         if sum(kinds.get(action["name"]) == "write" for action in criteria["actions"]) > MOST_WRITES:
             continue
-        meter = Meter()
-        player = Player(
-            world,
-            task=item.task,
-            cast=cast.cast(item.task),
-            seed=item.seed,
-            settings=play_settings(config),
-            meter=meter,
-            clock=time.monotonic,
-            ledger=Ledger(),
-        )
         policy = fork_policy(config.branching.policy, branching(config))
-        tree = await explore(item, player, policy=policy, meter=meter, slots=asyncio.Semaphore(64))
+        tree, player = await grow(config, item, world=world, cast=cast, policy=policy)
         truth, state = _truth(tree, player, config.limits.turns)
         grown.append(Grown(tree=tree, truth=truth, state=state))
         calls += tree.spend.calls

@@ -5,15 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rollouts.branching import fork_policy
 from rollouts.errors import DataError
 from rollouts.receipt import Paused, PoolEvent, Receipt
 from rollouts.tree import Tree
-from rollouts.worker import TreeWorker
 from storage.journal_sweep import sweep_journal
 from storage.objects import ObjectStore, open_store
-from tests.storage.test_journal_resume import ITEM, RUN_ID, PaidActor, PaidCasting, journal_of, session
-from tests.toy import BRANCHING, SETTINGS, ToyEnvironment
+from tests.storage.paid_sessions import ITEM, RUN_ID, PaidActor, journal_of, paid_worker, session
 
 A_NIGHT_S = 8 * 3600.0
 
@@ -36,18 +33,7 @@ class SleepyStore:
 
 async def _sleepy_session(store: ObjectStore) -> tuple[PoolEvent, int, int]:
     actor, sleepy = PaidActor(patience=0), SleepyStore()
-    worker: TreeWorker[object] = TreeWorker(
-        ToyEnvironment(),  # type: ignore[arg-type]  # its states are the worker's own affair
-        casting=PaidCasting(actor),
-        policy=fork_policy("every_step", BRANCHING),
-        settings=SETTINGS,
-        sink=sleepy,
-        clock=sleepy.clock,
-        live_episodes=4,
-        journal=journal_of(store, "a"),
-        publish_partial=False,
-        outage_s=60.0,
-    )
+    worker = paid_worker(actor, sink=sleepy, journal=journal_of(store, "a"), clock=sleepy.clock)
     event = await worker.run(ITEM)
     await worker.close()
     return event, actor.asked, len(sleepy.attempts)

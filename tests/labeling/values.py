@@ -10,9 +10,9 @@ from rollouts.identity import action_key
 LEVEL = 0.8
 
 
-def value_of(index: int, action: Draft, successes: float, n: int) -> ActionValue:
+def value_of(index: int, action: Draft, successes: float, n: int, *, level: float = LEVEL) -> ActionValue:
     """Of one action at the fork t0.s1."""
-    interval = jeffreys_interval(successes, n, level=LEVEL)
+    interval = jeffreys_interval(successes, n, level=level)
     return ActionValue(
         fork_path="t0.s1",
         episode_path="t0",
@@ -30,7 +30,7 @@ def value_of(index: int, action: Draft, successes: float, n: int) -> ActionValue
         mean=interval.mean if n else None,
         lower=interval.lower,
         upper=interval.upper,
-        level=LEVEL,
+        level=level,
         origin="forced",
         stop_reason="fixed_count",
     )
