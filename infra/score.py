@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+import uvloop
+
 from actors.chat_casting import CriticSource
 from infra.casting import Role, check_keys, identities, lone_critic
 from infra.config import RunConfig, parse_config
@@ -113,7 +115,7 @@ def score(scoring: Scoring, *, batch_drafts: int, told: Told) -> Scored:
 
     try:
         with _cluster(scoring.config):
-            asyncio.run(_heeding_sigterm(session))
+            uvloop.run(_heeding_sigterm(session))
     except OutOfReach as out:
         return ended("stopped", str(out))
     except (KeyboardInterrupt, asyncio.CancelledError):

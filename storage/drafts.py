@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, overload
 
 from rollouts.episode import Briefing
 from rollouts.protocols import Question
@@ -49,7 +49,11 @@ class ItemDrafts(Sequence[RecordedDraft]):
     def __len__(self) -> int:
         return len(self._drafts)
 
-    def __getitem__(self, index: Any) -> Any:
+    @overload
+    def __getitem__(self, index: int) -> RecordedDraft: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[RecordedDraft]: ...
+    def __getitem__(self, index: int | slice) -> RecordedDraft | list[RecordedDraft]:
         return self._drafts[index]
 
     def question(self, draft: RecordedDraft) -> Question:
