@@ -1,4 +1,4 @@
-"""One request over HTTP, and its answer or what broke. The only file that knows aiohttp.
+"""One request over HTTP, and its answer or what broke. Only this file and `actors.chat_eager_request` know aiohttp.
 
 What aiohttp raises holds the request's headers, and so the key: it is turned into a `Fault` where it is caught and never
 chained to what we raise.
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import aiohttp
 
+from actors.chat_eager_request import REQUEST_CLASS
 from actors.chat_endpoint import Endpoint
 from actors.chat_faults import Fault, broken, refused
 from actors.chat_key import ApiKey
@@ -77,6 +78,7 @@ class HttpSender:
                 ),
                 headers={**sent, **self._headers, **self._key.headers(endpoint.sent_key_header)},
                 cookie_jar=aiohttp.DummyCookieJar(),
+                request_class=REQUEST_CLASS,
             )
         return self._session
 
