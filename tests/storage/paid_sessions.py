@@ -18,6 +18,7 @@ from tests.toy import BRANCHING, SETTINGS, CountingSink, ToyActor, ToyCasting, T
 
 RUN_ID = "run-1"
 ITEM = toy_item()
+OUTAGE_S = 60.0
 REPLY = PaidReply(model="toy", prompt_tokens=10, completion_tokens=2, cost_usd=0.25)
 PAID = Usage(prompt_tokens=10, completion_tokens=2, cost_usd=0.25, replies=(REPLY,))
 
@@ -74,7 +75,7 @@ def paid_worker(
         live_episodes=4,
         journal=journal,
         publish_partial=False,
-        outage_s=60.0,
+        outage_s=OUTAGE_S,
     )
 
 
