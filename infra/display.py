@@ -238,9 +238,7 @@ class RunSummary:
 def summary_rows(run: RunSummary) -> list[tuple[str, str]]:
     """Heading and text, in order."""
     progress, spend = run.progress, run.progress.spend
-    calls = {"actor": spend.actor_calls, "user": spend.user_calls, "critic": spend.critic_calls}
-    if spend.judge_calls:
-        calls["judge"] = spend.judge_calls
+    calls = {role: made for role, made in spend.calls_by_role.items() if made or role != "judge"}
     return [
         ("run", f"{run.run_id}: {run.state}"),
         ("tasks", f"{count_text(run.items_done)} of {count_text(run.items_total)}"),

@@ -38,12 +38,7 @@ def status_record(store: ObjectStore, run_id: str, *, root: str, endpoint_url: s
         "forks": progress.forks,
         "early_stops": status.early_stops,
         "rows": status.rows,
-        "llm_calls": {
-            "actor": spend.actor_calls,
-            "user": spend.user_calls,
-            "critic": spend.critic_calls,
-            "judge": spend.judge_calls,
-        },
+        "llm_calls": spend.calls_by_role,
         "tokens": spend.tokens,
         "cost_usd": spend.cost_usd,
         "content_hash": status.content_hash,

@@ -300,7 +300,16 @@ class Spend:
 
     @property
     def calls(self) -> int:
-        return self.actor_calls + self.user_calls + self.critic_calls + self.judge_calls
+        return sum(self.calls_by_role.values())
+
+    @property
+    def calls_by_role(self) -> dict[str, int]:
+        return {
+            "actor": self.actor_calls,
+            "user": self.user_calls,
+            "critic": self.critic_calls,
+            "judge": self.judge_calls,
+        }
 
     @property
     def tokens(self) -> int:

@@ -107,12 +107,7 @@ def _arm(summary: ArmSummary) -> Record:
         "pass": [_pass(estimate) for estimate in summary.passes],
         "mean_return": summary.mean_return,
         "per_episode": asdict(summary.per_episode) if summary.per_episode else None,
-        "llm_calls": {
-            "actor": spend.actor_calls,
-            "user": spend.user_calls,
-            "critic": spend.critic_calls,
-            "judge": spend.judge_calls,
-        },
+        "llm_calls": spend.calls_by_role,
         "tokens": spend.tokens,
         "cost_usd": spend.cost_usd,
         "cost_per_solved_usd": summary.cost_per_solved_usd,
