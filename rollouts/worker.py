@@ -30,8 +30,7 @@ _log = logging.getLogger(__name__)
 FIRST_PAUSE_S = 1.0
 PUBLISHERS = 3
 # trees written at once. Encoding is many short calls into libraries that let go of the interpreter: the more threads wait to have
-# it back, the longer each takes (a tree of 44 steps: 10 ms of CPU with one thread, 16 with four, 25 with sixteen), and each keeps
-# memory of its own (256 live episodes: 200 kB an episode with six threads, 95 with three)
+# it back, the more CPU each tree takes, and each thread keeps memory of its own (tests.benchmarks.orchestration)
 
 
 class Worker(Protocol):
