@@ -12,6 +12,7 @@ import time
 from enum import StrEnum
 
 from actors.critic_admission import Busy
+from actors.critic_cancelling import Cancelled, Cancelling
 from actors.critic_service import Ask, CriticService, CriticStats, EngineLost
 from actors.critic_settings import CriticSettings
 from actors.ray_workers.critic_metrics import ReplicaMetrics, tell_for_ever
@@ -24,6 +25,8 @@ class Refusal(StrEnum):
 
     BUSY = "busy"
     LOADING = "loading"
+    CANCELLED = "cancelled"
+    # by the asker, who does not see this
 
 
 class CriticReplica:
@@ -33,6 +36,7 @@ class CriticReplica:
         self._settings = settings
         self._service: CriticService | None = None
         self._opening = asyncio.Lock()
+        self._cancelling = Cancelling()
         self._telling: asyncio.Task[None] | None = None
 
     async def ready(self) -> int | UsageError | DataError:
@@ -54,17 +58,24 @@ class CriticReplica:
         self._telling = asyncio.create_task(tell_for_ever(ReplicaMetrics(self._settings.model), service.stats))
         return service
 
-    async def answer(self, ask: Ask) -> Judgement | RolloutError | Refusal:
+    async def answer(self, ask: Ask, ticket: str) -> Judgement | RolloutError | Refusal:
+        """`ticket`: of this sending of the question, for `cancel`."""
         if self._service is None:
             return Refusal.LOADING
         try:
-            return await self._service.answer(ask)
+            return await self._cancelling.run(ticket, self._service.answer(ask))
         except Busy:
             return Refusal.BUSY
+        except Cancelled:
+            return Refusal.CANCELLED
         except RolloutError as error:
             return error
         except EngineLost:
             os._exit(1)
+
+    async def cancel(self, ticket: str) -> None:
+        """Nobody waits for this answer any more."""
+        self._cancelling.cancel(ticket)
 
     async def stats(self) -> CriticStats:
         return self._service.stats() if self._service else CriticStats()

@@ -10,11 +10,12 @@ A replica's life, for one worker: READY → REVIVING → READY | GONE
 from __future__ import annotations
 
 import asyncio
+import itertools
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-import ray
-from ray.exceptions import ActorDiedError, RayActorError, TaskCancelledError
+from ray.exceptions import ActorDiedError, RayActorError
 
 from actors.critic_admission import Priority
 from actors.critic_routing import Route, Router, prefix_key
@@ -61,6 +62,7 @@ class RayCritic:
         self._timeout_s = timeout_s
         self._priority = priority
         self._key = key
+        self._tickets = map(f"{uuid.uuid4().hex}.{{}}".format, itertools.count())
         self._reviving: dict[int, asyncio.Task[None]] = {}
         self._gone: dict[int, str] = {}
         self._changed = asyncio.Event()
@@ -118,14 +120,12 @@ class RayCritic:
         )
 
     async def _send(self, route: Route, ask: Ask) -> Judgement | RolloutError | Refusal:
-        answer = self._handles[route.replica].answer.remote(ask)
+        replica, ticket = self._handles[route.replica], next(self._tickets)
         try:
-            found: Judgement | RolloutError | Refusal = await answer
+            found: Judgement | RolloutError | Refusal = await replica.answer.remote(ask, ticket)
         except asyncio.CancelledError:
-            ray.cancel(answer)
+            replica.cancel.remote(ticket)
             raise
-        except TaskCancelledError as error:
-            raise RolloutError(f"the critic's task was cancelled: {error}", kind=FailureKind.INFRASTRUCTURE) from error
         return found
 
     async def _route(self, key: bytes, *, avoid: Sequence[int]) -> Route:

@@ -10,6 +10,7 @@ import asyncio
 import os
 from pathlib import Path
 
+from actors.critic_cancelling import Cancelled, Cancelling
 from actors.critic_service import Ask, CriticStats
 from actors.ray_workers.critic_replica import Refusal
 from rollouts.episode import Approve, PaidReply, Usage
@@ -25,6 +26,7 @@ class StandIn:
         self._name = name
         self._is_ready = False
         self._waiting = 0
+        self._cancelling = Cancelling()
 
     async def ready(self) -> int | DataError:
         if (self._folder / "broken").exists():
@@ -32,7 +34,7 @@ class StandIn:
         self._is_ready = True
         return os.getpid()
 
-    async def answer(self, ask: Ask) -> Judgement | RolloutError | Refusal:
+    async def answer(self, ask: Ask, ticket: str) -> Judgement | RolloutError | Refusal:
         if not self._is_ready:
             return Refusal.LOADING
         text = ask.messages[1]["content"]
@@ -49,7 +51,10 @@ class StandIn:
             (self._folder / "was full").touch()
             return Refusal.BUSY
         if "wait" in text:
-            await self._wait()
+            try:
+                await self._cancelling.run(ticket, self._wait())
+            except Cancelled:
+                return Refusal.CANCELLED
         reply = PaidReply(model=self._name, prompt_tokens=len(text))
         return Judgement(verdict=Approve(), score=1.0, usage=Usage(prompt_tokens=len(text), replies=(reply,)))
 
@@ -59,6 +64,9 @@ class StandIn:
             await asyncio.sleep(3600)
         finally:
             self._waiting -= 1
+
+    async def cancel(self, ticket: str) -> None:
+        self._cancelling.cancel(ticket)
 
     async def stats(self) -> CriticStats:
         return CriticStats(waiting=self._waiting)

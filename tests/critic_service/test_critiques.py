@@ -65,3 +65,4 @@ async def test_a_deadline_is_a_timeout_and_frees_the_place(writer: CriticPool) -
     assert len(await patient.judge([question()])) == 1
     after = await _stats(writer)
     assert after.questions == before.questions + 1
+    # the hasty one is not answered for nobody

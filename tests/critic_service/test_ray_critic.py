@@ -49,6 +49,10 @@ def _sent(folder: Path) -> list[int]:
     return [int(line) for line in (folder / "sent").read_text().split()]
 
 
+async def _waiting(replicas: CriticReplicas) -> int:
+    return sum([(await handle.stats.remote()).waiting for handle in replicas.handles])
+
+
 async def test_a_question_whose_replica_died_is_sent_once_more_to_another(
     replicas: CriticReplicas, tmp_path: Path
 ) -> None:
@@ -111,21 +115,38 @@ async def test_an_unanswerable_question_fails_alone_and_the_others_stay_paid_for
 
 
 async def test_whoever_stops_waiting_is_cancelled_at_the_replica(replicas: CriticReplicas) -> None:
-    async def waiting() -> int:
-        return sum([(await handle.stats.remote()).waiting for handle in replicas.handles])
-
     critic = _critic(replicas)
     task = asyncio.create_task(critic.judge([_asking("wait")]))
-    while not await waiting():
+    while not await _waiting(replicas):
         await asyncio.sleep(0.01)
     task.cancel()
-    while await waiting():
+    while await _waiting(replicas):
         await asyncio.sleep(0.01)
     with pytest.raises(RolloutError, match=r"no answer within 0\.5 s") as late:
         await _critic(replicas, timeout_s=0.5).judge([_asking("wait")])
     assert late.value.kind is FailureKind.TIMEOUT
-    while await waiting():
+    while await _waiting(replicas):
         await asyncio.sleep(0.01)
+
+
+async def test_a_question_that_is_cancelled_on_its_way_is_cancelled_too(
+    replicas: CriticReplicas, tmp_path: Path
+) -> None:
+    sent = 0
+    for timeout_s in (0.0, 0.0005, 0.001, 0.002, 0.005):
+        hasty = _critic(replicas, timeout_s=timeout_s)
+        for _ in range(20):
+            with pytest.raises(RolloutError, match="no answer within"):
+                await hasty.judge([_asking("wait", sent)])
+            sent += 1
+        with pytest.raises(RolloutError, match="no answer within"):
+            await hasty.judge([_asking("wait", sent + number) for number in range(50)])
+        sent += 50
+    begun = 0
+    while (now := len(_sent(tmp_path))) > begun or await _waiting(replicas):
+        begun = now
+        await asyncio.sleep(0.5)
+    assert begun > sent / 2
 
 
 async def test_replicas_with_names_are_found_by_them_in_another_process(ray_cluster: None, tmp_path: Path) -> None:
