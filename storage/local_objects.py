@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -44,17 +44,19 @@ class LocalObjectStore:
 
     def put(self, key: str, data: bytes) -> None:
         path = self._path(key)
-        with self._temporary(path, data) as temporary:
+        with self._explained(path), _temporary(path.parent, data) as temporary:
             temporary.replace(path)
             _sync_directory(path.parent)
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
         path = self._path(key)
-        with self._temporary(path, data) as temporary:
+        with self._explained(path), _temporary(path.parent, data) as temporary:
             try:
                 os.link(temporary, path)
             except FileExistsError:
                 return False
+            finally:
+                temporary.unlink()
             _sync_directory(path.parent)
             return True
 
@@ -91,22 +93,6 @@ class LocalObjectStore:
 
     def _path(self, key: str) -> Path:
         return Path(self.root, check_key(key))
-
-    @contextmanager
-    def _temporary(self, path: Path, data: bytes) -> Iterator[Path]:
-        """The data, synced, in a hidden file beside `path`; gone afterwards unless it was renamed."""
-        with self._explained(path):
-            _make_directory(path.parent)
-            handle, name = tempfile.mkstemp(prefix=_TEMPORARY, dir=path.parent)
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    file.write(data)
-                    file.flush()
-                    os.fchmod(file.fileno(), 0o644)
-                    os.fsync(file.fileno())
-                yield Path(name)
-            finally:
-                Path(name).unlink(missing_ok=True)
 
     @contextmanager
     def _explained(self, path: Path) -> Iterator[None]:
@@ -148,6 +134,31 @@ def _status_of(entry: os.DirEntry[str]) -> os.stat_result | None:
         return entry.stat()
     except FileNotFoundError:
         return None
+
+
+@contextmanager
+def _temporary(folder: Path, data: bytes) -> Iterator[Path]:
+    """A hidden file in the folder with the data, synced, for the caller to rename or remove. It is removed should that fail."""
+    path = folder / f"{_TEMPORARY}{secrets.token_hex(8)}"
+    with os.fdopen(_create(path), "wb") as file:
+        try:
+            file.write(data)
+            file.flush()
+            os.fchmod(file.fileno(), 0o644)
+            os.fsync(file.fileno())
+            yield path
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+
+
+def _create(path: Path) -> int:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    try:
+        return os.open(path, flags, 0o600)
+    except FileNotFoundError:
+        _make_directory(path.parent)
+        return os.open(path, flags, 0o600)
 
 
 def _make_directory(path: Path) -> None:
