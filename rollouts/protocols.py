@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
@@ -254,6 +254,12 @@ class WorkerPool(Protocol):
 # -- where results go -------------------------------------------------------------------------------------------------
 
 
+Publish: TypeAlias = Callable[[], Receipt]
+# a prepared tree's rows, all tables at once, exactly once however often it is called. Blocking: waits for the store
+
+
 class TreeSink(Protocol):
-    def write(self, tree: Tree) -> Receipt:
-        """Publish the tree's rows, all tables at once, exactly once however often it is called. Blocking; called off the loop."""
+    """Both stages are called off the loop, each in threads of its own: one needs the processor, the other waits."""
+
+    def prepare(self, tree: Tree) -> Publish:
+        """Make the tree's rows and encode them; the store is not touched."""

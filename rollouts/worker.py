@@ -28,9 +28,11 @@ S = TypeVar("S")
 _log = logging.getLogger(__name__)
 
 FIRST_PAUSE_S = 1.0
-PUBLISHERS = 3
-# trees written at once. Encoding is many short calls into libraries that let go of the interpreter: the more threads wait to have
-# it back, the more CPU each tree takes, and each thread keeps memory of its own (tests.benchmarks.orchestration)
+ENCODERS = 1
+# threads that make a tree's rows and encode them: many short calls into libraries that let go of the interpreter. The more threads
+# wait to have it back, the more CPU each tree takes, and each keeps memory of its own (tests.benchmarks.orchestration)
+PUBLISHERS = 8
+# threads that wait for the store: its disk, or one round trip after the other
 
 
 class Worker(Protocol):
@@ -86,6 +88,7 @@ class TreeWorker(Generic[S]):
         self._outage_s = outage_s
         self._meter = Meter()
         self._allowance = Allowance()
+        self._encoders = ThreadPoolExecutor(ENCODERS, thread_name_prefix="encode")
         self._publishers = ThreadPoolExecutor(PUBLISHERS, thread_name_prefix="publish")
 
     async def run(self, item: WorkItem) -> PoolEvent:
@@ -139,18 +142,20 @@ class TreeWorker(Generic[S]):
 
     async def _published(self, tree: Tree) -> Receipt:
         """A store that is out for a while is waited for; DataError when it stays out."""
+        loop = asyncio.get_running_loop()
+        publish = await loop.run_in_executor(self._encoders, self._sink.prepare, tree)
         began: float | None = None
 
         def attempt() -> Receipt:
             # the wait for a free publisher is no outage
             nonlocal began
             began = self._clock() if began is None else began
-            return self._sink.write(tree)
+            return publish()
 
         pause_s = FIRST_PAUSE_S
         while True:
             try:
-                return await asyncio.get_running_loop().run_in_executor(self._publishers, attempt)
+                return await loop.run_in_executor(self._publishers, attempt)
             except DataError:
                 assert began is not None
                 if self._clock() - began + pause_s > self._outage_s:
@@ -171,5 +176,6 @@ class TreeWorker(Generic[S]):
         try:
             await self._casting.close()
         finally:
-            await asyncio.to_thread(self._publishers.shutdown)
+            for threads in (self._encoders, self._publishers):
+                await asyncio.to_thread(threads.shutdown)
             await self._journal.close()

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from itertools import groupby
 from typing import TypeAlias
 
 from storage.objects import ObjectStore
@@ -30,10 +29,12 @@ PartFile: TypeAlias = tuple[Part, bytes]
 
 def part_files(table: str, rows: Sequence[Row], *, folder: Callable[[Row], str], name: str) -> Iterator[PartFile]:
     """The rows as one part for each folder that has some. `name`: what a part's key says of the part itself."""
-    for place, members in groupby(sorted(rows, key=folder), folder):
-        filed = list(members)
-        data = encode_rows(table, filed)
-        yield part_of(table, place, name, data, num_rows=len(filed)), data
+    filed: dict[str, list[Row]] = {}
+    for row in rows:
+        filed.setdefault(folder(row), []).append(row)
+    for place, members in sorted(filed.items()):
+        data = encode_rows(table, members)
+        yield part_of(table, place, name, data, num_rows=len(members)), data
 
 
 def commit(

@@ -6,13 +6,15 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from operator import itemgetter
 from typing import TypeAlias
 
 from labeling.records import ActionValue, Conclusions, Label
 from rollouts.episode import Failure, Finished
+from rollouts.protocols import Publish
 from rollouts.receipt import Progress, Receipt
 from rollouts.tree import Tree
-from storage.commit import commit, part_files
+from storage.commit import PartFile, commit, part_files
 from storage.content_hash import row_hash
 from storage.layout import part_folder
 from storage.markers import Marker, create_marker, read_marker
@@ -39,21 +41,15 @@ class ParquetSink:
     clock: Callable[[], float] = time.time
     # seconds; goes on while the machine is suspended
 
-    def write(self, tree: Tree) -> Receipt:
-        item_id = tree.item.item_id
-        try:
-            # a worker that wakes after its work was redone by another writes nothing at all
-            return read_marker(self.store, self.stamp.run_id, item_id).receipt
-        except MissingObject:
-            pass
+    def prepare(self, tree: Tree) -> Publish:
         tables = tree_tables(tree, *Conclusions(*self.labelling(tree)), self.stamp)
         files = [
             file
             for table, rows in tables.items()
-            for file in part_files(table, rows, folder=partial(_folder, table), name=item_id)
+            for file in part_files(table, rows, folder=_folder(table), name=tree.item.item_id)
         ]
         marker = Marker(
-            item_id=item_id,
+            item_id=tree.item.item_id,
             run_id=self.stamp.run_id,
             schema_version=SCHEMA_VERSION,
             parts=tuple(part for part, _ in files),
@@ -61,14 +57,27 @@ class ParquetSink:
             progress=progress_of(tree),
             early_stop=tree.early_stop,
         )
+        return partial(self._publish, marker, files)
+
+    def write(self, tree: Tree) -> Receipt:
+        """Both stages, one after the other."""
+        return self.prepare(tree)()
+
+    def _publish(self, marker: Marker, files: Sequence[PartFile]) -> Receipt:
+        try:
+            # a worker that wakes after its work was redone by another writes nothing at all
+            return read_marker(self.store, marker.run_id, marker.item_id).receipt
+        except MissingObject:
+            pass
         if commit(self.store, files, lambda: create_marker(self.store, marker), clock=self.clock):
             return marker.receipt
-        return read_marker(self.store, self.stamp.run_id, item_id).receipt
+        return read_marker(self.store, marker.run_id, marker.item_id).receipt
 
 
-def _folder(table: str, row: Row) -> str:
+def _folder(table: str) -> Callable[[Row], str]:
     columns = _PARTITIONS.get(table, _DEFAULT_PARTITIONS)
-    return part_folder(table, tuple((_FOLDER_NAMES.get(name, name), str(row[name])) for name in columns))
+    names, cells = [_FOLDER_NAMES.get(column, column) for column in columns], itemgetter(*columns)
+    return lambda row: part_folder(table, tuple(zip(names, map(str, cells(row)), strict=True)))
 
 
 def progress_of(tree: Tree) -> Progress:

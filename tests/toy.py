@@ -12,6 +12,7 @@ import random
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from rollouts.branching import BranchingSettings, fork_policy
@@ -33,7 +34,7 @@ from rollouts.errors import FailureKind, RolloutError
 from rollouts.ledger import Ledger
 from rollouts.meter import Meter
 from rollouts.play import Player, PlaySettings
-from rollouts.protocols import Cast, NoCritic, NoJournal, Provenance, Transition
+from rollouts.protocols import Cast, NoCritic, NoJournal, Provenance, Publish, Transition
 from rollouts.receipt import Receipt, WorkItem
 from rollouts.supervision import Supervision
 from rollouts.tree import Tree
@@ -171,6 +172,9 @@ BRANCHING = BranchingSettings(trunks=2, width=3, rollouts=2, max_draws=6, forked
 
 class CountingSink:
     """Publishes nothing; says what it was given."""
+
+    def prepare(self, tree: Tree) -> Publish:
+        return partial(self.write, tree)
 
     def write(self, tree: Tree) -> Receipt:
         meter = Meter()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rollouts.errors import DataError
-from rollouts.protocols import NoJournal
+from rollouts.protocols import NoJournal, Publish
 from rollouts.receipt import Paused, PoolEvent, Receipt, Settled
 from rollouts.tree import Tree
 from rollouts.worker import PUBLISHERS
@@ -31,10 +31,13 @@ class SleepyStore:
     def clock(self) -> float:
         return self.now
 
-    def write(self, tree: Tree) -> Receipt:
-        self.attempts.append(tree.item.item_id)
-        self.now += A_NIGHT_S
-        raise DataError("no route to the bucket")
+    def prepare(self, tree: Tree) -> Publish:
+        def publish() -> Receipt:
+            self.attempts.append(tree.item.item_id)
+            self.now += A_NIGHT_S
+            raise DataError("no route to the bucket")
+
+        return publish
 
 
 async def _sleepy_session(store: ObjectStore) -> tuple[PoolEvent, int, int]:

@@ -44,9 +44,16 @@ def objects(store: ObjectStore) -> dict[str, bytes]:
     return {info.key: store.get(info.key) for info in store.list("")}
 
 
+def test_preparing_touches_no_store_and_publishing_again_changes_nothing(store: ObjectStore) -> None:
+    publish = sink(store).prepare(sample_tree())
+    assert not objects(store)
+    receipt, published = publish(), objects(store)
+    assert (publish(), objects(store)) == (receipt, published)
+
+
 def test_a_receipt_counts_what_was_published(store: ObjectStore) -> None:
     writer: TreeSink = sink(store)
-    receipt = writer.write(sample_tree())
+    receipt = writer.prepare(sample_tree())()
     assert dict(receipt.rows) == {"episodes": 6, "steps": 9, "values": 4, "labels": 8, "critiques": 3, "calls": 6}
     assert receipt.progress == Progress(
         episodes_planned=6,

@@ -24,7 +24,7 @@ from infra.pipeline import branching, labelling, open_environment, plan, play_se
 from labeling.records import Conclusions
 from rollouts.branching import fork_policy
 from rollouts.episode import Briefing
-from rollouts.protocols import Environment, NoJournal
+from rollouts.protocols import Environment, NoJournal, Publish
 from rollouts.receipt import Progress, Receipt
 from rollouts.tree import Tree
 from rollouts.worker import TreeWorker
@@ -49,9 +49,9 @@ class _Keep:
 
     trees: list[Tree] = field(default_factory=list)
 
-    def write(self, tree: Tree) -> Receipt:
+    def prepare(self, tree: Tree) -> Publish:
         self.trees.append(tree)
-        return Receipt(item_id=tree.item.item_id, progress=Progress(), rows={}, row_hash={})
+        return lambda: Receipt(item_id=tree.item.item_id, progress=Progress(), rows={}, row_hash={})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
