@@ -30,15 +30,14 @@ from rollouts.meter import Meter, SpendCounter
 from rollouts.play import Place, Played, Player, State
 from rollouts.receipt import WorkItem
 from rollouts.request_checks import check_round
+from rollouts.slots import Slots
 from rollouts.tree import Fork, Tree, branch_path, path_order, revised_path, step_path, trunk_path
 from rollouts.tree_views import TreeViews
 
 S = TypeVar("S")
 
 
-async def explore(
-    item: WorkItem, player: Player[S], *, policy: ForkPolicy, meter: Meter, slots: asyncio.Semaphore
-) -> Tree:
+async def explore(item: WorkItem, player: Player[S], *, policy: ForkPolicy, meter: Meter, slots: Slots) -> Tree:
     """The finished tree.
 
     Raises RolloutError when a failure is fatal (every other episode would fail alike), and UsageError when the policy asks for what
@@ -51,7 +50,7 @@ async def explore(
 
 
 class _Grower(Generic[S]):
-    def __init__(self, player: Player[S], meter: Meter, slots: asyncio.Semaphore) -> None:
+    def __init__(self, player: Player[S], meter: Meter, slots: Slots) -> None:
         self._player = player
         self._meter = meter
         self._slots = slots

@@ -22,6 +22,7 @@ from rollouts.meter import Meter
 from rollouts.play import Player, PlaySettings
 from rollouts.protocols import Answer, Casting, Clock, Environment, Journal, TreeSink
 from rollouts.receipt import Failed, Paused, PoolEvent, Progress, Receipt, Settled, WorkerLost, WorkItem
+from rollouts.slots import Slots
 from rollouts.tree import Tree
 
 S = TypeVar("S")
@@ -82,7 +83,7 @@ class TreeWorker(Generic[S]):
         self._settings = settings
         self._sink = sink
         self._clock = clock
-        self._slots = asyncio.Semaphore(live_episodes)
+        self._slots = Slots(live_episodes)
         self._journal = journal
         self._publish_partial = publish_partial
         self._outage_s = outage_s

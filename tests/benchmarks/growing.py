@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 
 from infra.config import RunConfig
@@ -14,6 +13,7 @@ from rollouts.meter import Meter
 from rollouts.play import Player
 from rollouts.protocols import Casting, Environment
 from rollouts.receipt import WorkItem
+from rollouts.slots import Slots
 from rollouts.tree import Tree
 
 LIVE_EPISODES = 64
@@ -34,5 +34,5 @@ async def grow(
         clock=time.monotonic,
         ledger=Ledger(),
     )
-    tree = await explore(item, player, policy=policy, meter=meter, slots=asyncio.Semaphore(LIVE_EPISODES))
+    tree = await explore(item, player, policy=policy, meter=meter, slots=Slots(LIVE_EPISODES))
     return tree, player

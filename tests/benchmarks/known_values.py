@@ -29,6 +29,7 @@ from rollouts.meter import Meter
 from rollouts.play import Place, Player, PlaySettings
 from rollouts.protocols import Environment
 from rollouts.receipt import WorkItem
+from rollouts.slots import Slots
 from rollouts.supervision import Supervision
 from rollouts.tree import Tree, path_order
 
@@ -116,7 +117,7 @@ async def _grown(environment: Environment[KnownState], task: Task, *, seed: int)
     item = WorkItem(item_id="0" * 32, task=task, seed=seed, trunks=settings.trunks)
     playing = player(environment, task, seed=seed)
     policy = fork_policy("every_step", settings)
-    return await explore(item, playing, policy=policy, meter=Meter(), slots=asyncio.Semaphore(64))
+    return await explore(item, playing, policy=policy, meter=Meter(), slots=Slots(64))
 
 
 def _count(tree: Tree, truth: ExactValues, found: Coverage) -> None:

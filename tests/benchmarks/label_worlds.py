@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from rollouts.play import Player, PlaySettings
 from rollouts.policies.triage import failing_trunks
 from rollouts.protocols import Cast
 from rollouts.receipt import WorkItem
+from rollouts.slots import Slots
 from rollouts.supervision import Supervision
 from rollouts.tree import Tree, step_path
 from tests.benchmarks.label_grading import Grades, TrueAction, graded_cell
@@ -67,7 +67,7 @@ async def _grade(
     found: Grades,
 ) -> None:
     watched = Watched(make())
-    tree = await explore(item, player, policy=watched, meter=Meter(), slots=asyncio.Semaphore(SLOTS))
+    tree = await explore(item, player, policy=watched, meter=Meter(), slots=Slots(SLOTS))
     failing = failing_trunks(watched.view, 1)
     if not failing:
         return
@@ -126,7 +126,7 @@ class FamilyWorld:
             for task in environment.tasks("train")[: self.num_tasks]:
                 item = WorkItem(item_id="0" * 32, task=task, seed=seed, trunks=trunks)
                 player = _player(environment, stand_ins().cast(task), item, settings)
-                tree = await explore(item, player, policy=make(), meter=Meter(), slots=asyncio.Semaphore(SLOTS))
+                tree = await explore(item, player, policy=make(), meter=Meter(), slots=Slots(SLOTS))
                 truth = _KnownTruth(task, player)
                 forked = {fork.episode_path for fork in tree.forks.values()}
                 yield (

@@ -24,6 +24,7 @@ from rollouts.play import Player
 from rollouts.policies.critiqued import Critiqued
 from rollouts.policies.plain import EveryStep
 from rollouts.protocols import Critic, Judgement, NoCritic, Question
+from rollouts.slots import Slots
 from rollouts.tree import BranchPlace, Tree, branch_place
 from tests.toy import BRANCHING, PRESSES, ToyActor, ToyState, ToyUser, press, toy_item, toy_player
 
@@ -68,7 +69,7 @@ async def _grow(player: Player[ToyState], *, slots: int = 8, meter: Meter | None
     if meter:
         player._meter = meter
     item = toy_item(seed=seed)
-    return await explore(item, player, policy=POLICY, meter=meter or Meter(), slots=asyncio.Semaphore(slots))
+    return await explore(item, player, policy=POLICY, meter=meter or Meter(), slots=Slots(slots))
 
 
 def _critiques(tree: Tree) -> list[tuple[str, int]]:
@@ -195,7 +196,7 @@ async def test_what_the_critic_costs_is_in_the_trees_budget(calls: int) -> None:
     settings = replace(BRANCHING, trunks=3, rollouts=4, calls_per_tree=calls)
     policy = fork_policy("every_step", settings, uplift_rollouts=2)
     critic = Pointing()
-    tree = await explore(toy_item(), _player(critic), policy=policy, meter=Meter(), slots=asyncio.Semaphore(4))
+    tree = await explore(toy_item(), _player(critic), policy=policy, meter=Meter(), slots=Slots(4))
     assert len(critic.asked) > 0
     assert tree.spend.calls <= calls
 
@@ -205,7 +206,7 @@ async def test_a_critic_that_is_switched_off_changes_nothing_but_cost() -> None:
     plain = fork_policy("adaptive", settings)
     asking = fork_policy("adaptive", settings, uplift_rollouts=0)
     trees = [
-        await explore(toy_item(), _player(critic), policy=policy, meter=Meter(), slots=asyncio.Semaphore(4))
+        await explore(toy_item(), _player(critic), policy=policy, meter=Meter(), slots=Slots(4))
         for critic, policy in ((NoCritic(), plain), (NoCritic(), asking), (Pointing(), asking))
     ]
     alone, silent, told = (conclude(tree, level=0.9, rule=RULE, uplift_level=0.9) for tree in trees)
@@ -227,7 +228,7 @@ async def test_a_policy_that_asks_again_and_again_is_served_once() -> None:
             return (*requests, *asks, *requests)
 
     critic = Pointing()
-    tree = await explore(toy_item(), _player(critic), policy=Insisting(), meter=Meter(), slots=asyncio.Semaphore(4))
+    tree = await explore(toy_item(), _player(critic), policy=Insisting(), meter=Meter(), slots=Slots(4))
     assert len(critic.asked) == 1
     assert tree.forks["t0.s0"].actions[0].review is not None
 
@@ -268,7 +269,7 @@ RULE = LabelRule(delta=0.2, approve_level=0.8, revise_level=0.95)
 async def test_a_critique_that_helps_is_found_to_help() -> None:
     policy = Critiqued(policy=PLAIN, rollouts=30)
     item, player = toy_item(), _player(Pointing(), actor=ToyActor(skill=0.8))
-    tree = await explore(item, player, policy=policy, meter=Meter(), slots=asyncio.Semaphore(64))
+    tree = await explore(item, player, policy=policy, meter=Meter(), slots=Slots(64))
     said = conclude(tree, level=0.9, rule=RULE, uplift_level=0.95)
     spoiled = _spoiled_from(tree)
     worth = {(c.fork_path, c.action_index): c.worth for c in said.critiques if isinstance(c.verdict, Revise)}

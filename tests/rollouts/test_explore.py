@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, replace
 
 import pytest
@@ -16,6 +15,7 @@ from rollouts.explore import explore
 from rollouts.ledger import Ledger
 from rollouts.meter import Meter
 from rollouts.protocols import NoCritic
+from rollouts.slots import Slots
 from rollouts.tree import Tree, branch_place, path_order
 from tests.toy import BRANCHING, PRESSES, ToyActor, press, toy_item, toy_player
 
@@ -25,7 +25,7 @@ EVERY = replace(BRANCHING, trunks=3, rollouts=3)
 async def _grow(actor: ToyActor, settings: BranchingSettings = EVERY, *, slots: int = 8, seed: int = 0) -> Tree:
     player = toy_player(actor, seed=seed)
     policy = fork_policy("every_step", settings)
-    return await explore(toy_item(seed=seed), player, policy=policy, meter=Meter(), slots=asyncio.Semaphore(slots))
+    return await explore(toy_item(seed=seed), player, policy=policy, meter=Meter(), slots=Slots(slots))
 
 
 def _without_time(tree: Tree) -> list[Episode]:
@@ -106,7 +106,7 @@ async def test_a_fork_that_gives_no_more_draws_goes_on_with_those_it_has(seed: i
     redraws = {asking.seed(f"t0.s{step}", step, "draw", n) for step in range(PRESSES + 1) for n in range(6, 18)}
     player = toy_player(Silent(skill=0.6, to=frozenset(redraws)), seed=seed)
     policy = fork_policy("adaptive", settings)
-    tree = await explore(toy_item(seed=seed), player, policy=policy, meter=Meter(), slots=asyncio.Semaphore(8))
+    tree = await explore(toy_item(seed=seed), player, policy=policy, meter=Meter(), slots=Slots(8))
     assert {fork.draws for fork in tree.forks.values()} == {settings.max_draws}
     assert "tree_budget" not in tree.stop_reasons.values()
 
@@ -123,7 +123,7 @@ async def test_siblings_of_a_rollout_meet_the_same_user() -> None:
 
     player.cast = replace(player.cast, user=Listening(), critic=NoCritic())
     policy = fork_policy("every_step", replace(EVERY, trunks=1, rollouts=2))
-    tree = await explore(toy_item(), player, policy=policy, meter=Meter(), slots=asyncio.Semaphore(1))
+    tree = await explore(toy_item(), player, policy=policy, meter=Meter(), slots=Slots(1))
     last_answers = [seed for spoken, seed in seen if spoken]
     branches = [place for path in tree.episodes if (place := branch_place(path))]
     assert len(last_answers) == len(branches) + 1
@@ -135,9 +135,7 @@ async def test_the_spend_of_a_tree_is_every_call_that_was_made() -> None:
     meter = Meter()
     player = toy_player(ToyActor(skill=0.6))
     player._meter = meter
-    tree = await explore(
-        toy_item(), player, policy=fork_policy("every_step", EVERY), meter=meter, slots=asyncio.Semaphore(4)
-    )
+    tree = await explore(toy_item(), player, policy=fork_policy("every_step", EVERY), meter=meter, slots=Slots(4))
     assert tree.spend == meter.progress().spend
     assert tree.spend.actor_calls > len(tree.episodes)
 
@@ -164,7 +162,7 @@ async def test_a_stopping_worker_hands_back_a_valid_smaller_tree() -> None:
     player = toy_player(ToyActor(skill=0.6))
     player.ledger = Ledger(allowance=Forty())
     policy = fork_policy("every_step", EVERY)
-    tree = await explore(toy_item(), player, policy=policy, meter=Meter(), slots=asyncio.Semaphore(4))
+    tree = await explore(toy_item(), player, policy=policy, meter=Meter(), slots=Slots(4))
     assert tree.early_stop
     assert 3 <= len(tree.episodes) < 30
     action_values(tree, level=0.8)
@@ -182,7 +180,7 @@ async def test_a_policy_of_ones_own_needs_no_more_than_requests() -> None:
             return tuple(r for r in first if not isinstance(r, PlayBranch) or r.fork_path == "t0.s0")
 
     tree = await explore(
-        toy_item(), toy_player(ToyActor(skill=0.5)), policy=FirstStepOnly(), meter=Meter(), slots=asyncio.Semaphore(4)
+        toy_item(), toy_player(ToyActor(skill=0.5)), policy=FirstStepOnly(), meter=Meter(), slots=Slots(4)
     )
     assert all(path == "t0" or path.startswith("t0.s0.") for path in tree.episodes)
 

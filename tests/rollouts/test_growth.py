@@ -20,6 +20,7 @@ from rollouts.explore import explore
 from rollouts.fork_views import ForkPolicy, PlayBranch, PlayRevised, PlayTrunk, Request, TreeView
 from rollouts.meter import Meter
 from rollouts.protocols import Judgement, Question
+from rollouts.slots import Slots
 from rollouts.tree import Tree, branch_path, branch_place, revised_path, trunk_path
 from tests.toy import BRANCHING, ToyActor, press, toy_item, toy_player
 
@@ -67,9 +68,7 @@ class Overheard:
 def _grown(policy: ForkPolicy, *, broken: float, seed: int, slots: int = 8) -> Tree:
     player = toy_player(Flaky(skill=0.6, broken=broken), seed=seed)
     player.cast = replace(player.cast, critic=Pointing())
-    return asyncio.run(
-        explore(toy_item(seed=seed), player, policy=policy, meter=Meter(), slots=asyncio.Semaphore(slots))
-    )
+    return asyncio.run(explore(toy_item(seed=seed), player, policy=policy, meter=Meter(), slots=Slots(slots)))
 
 
 def _path(request: Request) -> str | None:

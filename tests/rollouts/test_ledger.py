@@ -18,6 +18,7 @@ from rollouts.explore import explore
 from rollouts.ledger import Ledger, call_place
 from rollouts.meter import Meter, SpendCounter
 from rollouts.protocols import Answer
+from rollouts.slots import Slots
 from rollouts.tree import Tree
 from tests.toy import BRANCHING, ToyActor, toy_item, toy_player
 
@@ -60,7 +61,7 @@ async def _grow(journal: dict[str, Answer], *, allowance: Allowance | None = Non
     player._meter = meter
     player.ledger = Ledger(dict(journal), append=journal.__setitem__, allowance=allowance)
     policy = fork_policy("every_step", BRANCHING)
-    tree = await explore(toy_item(), player, policy=policy, meter=meter, slots=asyncio.Semaphore(4))
+    tree = await explore(toy_item(), player, policy=policy, meter=meter, slots=Slots(4))
     return tree, actor.asked, meter
 
 

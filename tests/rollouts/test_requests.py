@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 
 import pytest
@@ -11,6 +10,7 @@ from rollouts.errors import UsageError
 from rollouts.explore import explore
 from rollouts.fork_views import AskCritic, OpenFork, PlayBranch, PlayRevised, PlayTrunk, Request, TreeView
 from rollouts.meter import Meter
+from rollouts.slots import Slots
 from rollouts.tree import Tree
 from tests.toy import PRESSES, ToyActor, toy_item, toy_player
 
@@ -29,7 +29,7 @@ class Script:
 
 async def _grow(*rounds: Sequence[Request], skill: float = 0.5) -> Tree:
     player = toy_player(ToyActor(skill=skill))
-    return await explore(toy_item(), player, policy=Script(rounds), meter=Meter(), slots=asyncio.Semaphore(8))
+    return await explore(toy_item(), player, policy=Script(rounds), meter=Meter(), slots=Slots(8))
 
 
 TRUNK = [PlayTrunk(index=0)]
@@ -64,9 +64,7 @@ async def test_what_cannot_be_is_named_before_anything_of_its_round_is_played(re
     script = Script([TRUNK, [_open()], [played], [PlayTrunk(index=7), request_]])
     meter = Meter()
     with pytest.raises(UsageError, match=told):
-        await explore(
-            toy_item(), toy_player(ToyActor(skill=0.5)), policy=script, meter=meter, slots=asyncio.Semaphore(8)
-        )
+        await explore(toy_item(), toy_player(ToyActor(skill=0.5)), policy=script, meter=meter, slots=Slots(8))
     assert meter.progress().episodes_settled == 2
 
 
@@ -96,8 +94,6 @@ async def test_a_policy_that_only_repeats_itself_comes_to_an_end() -> None:
         def requests(self, view: TreeView) -> tuple[Request, ...]:
             return (PlayTrunk(index=0), PlayTrunk(index=0))
 
-    tree = await explore(
-        toy_item(), toy_player(ToyActor()), policy=Stubborn(), meter=Meter(), slots=asyncio.Semaphore(1)
-    )
+    tree = await explore(toy_item(), toy_player(ToyActor()), policy=Stubborn(), meter=Meter(), slots=Slots(1))
     assert list(tree.episodes) == ["t0"]
     assert tree.stop_reasons == {}

@@ -17,6 +17,7 @@ from rollouts.meter import Meter
 from rollouts.play import Player
 from rollouts.protocols import Cast, NoCritic
 from rollouts.receipt import WorkItem
+from rollouts.slots import Slots
 from rollouts.tree import Tree
 from storage.objects import ObjectStore
 from storage.rows import RunStamp
@@ -69,7 +70,7 @@ def play(made: WorkItem, *, said_by: str = "", skill: float = 0.6) -> Tree:
         clock=lambda: 0.0,
         ledger=Ledger(),
     )
-    return asyncio.run(explore(made, player, policy=POLICY, meter=Meter(), slots=asyncio.Semaphore(64)))
+    return asyncio.run(explore(made, player, policy=POLICY, meter=Meter(), slots=Slots(64)))
 
 
 def publish(

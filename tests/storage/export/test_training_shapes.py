@@ -25,6 +25,7 @@ from rollouts.meter import Meter
 from rollouts.play import Player
 from rollouts.policies.critiqued import Critiqued
 from rollouts.protocols import Cast, Judgement, Question
+from rollouts.slots import Slots
 from rollouts.tree import Tree
 from storage.export import export
 from storage.objects import open_store
@@ -182,7 +183,7 @@ def _critiqued(index: int) -> Tree:
         ledger=Ledger(),
     )
     policy = Critiqued(policy=POLICY, rollouts=16)
-    return asyncio.run(explore(made, player, policy=policy, meter=Meter(), slots=asyncio.Semaphore(64)))
+    return asyncio.run(explore(made, player, policy=policy, meter=Meter(), slots=Slots(64)))
 
 
 def _concluded(tree: Tree) -> Conclusions:
