@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Protocol
 
 from actors.critic_admission import Admission, Entrance, Priority
+from actors.critic_cancelling import Cancelled, Cancelling
 from actors.critic_fitting import Fitted, fit
 from actors.critic_routing import Reason
 from actors.critic_settings import CriticSettings
@@ -37,6 +38,8 @@ class Ask:
 
     messages: Sequence[ChatMessage]
     seed: int
+    ticket: str
+    # under which it can be cancelled; no other question has the same
     priority: Priority = "live"
     reason: Reason = "prefix"
     # why it was sent to this replica
@@ -142,6 +145,7 @@ class CriticService:
         self._entrance = Entrance(self._admission)
         self._tokenizing = ThreadPoolExecutor(1, thread_name_prefix="tokenizing")
         # tokenizers let go of the interpreter's lock, but are not made for two threads at once
+        self._cancelling = Cancelling()
         self._done = CriticStats()
 
     async def warm_up(self) -> None:
@@ -150,16 +154,23 @@ class CriticService:
         await self._engine.generate(tokens, seed=0, priority="live")
 
     async def answer(self, ask: Ask) -> Judgement:
-        """Raises Busy, EngineLost, and RolloutError for a question that does not fit the window."""
-        arrived = self._clock()
+        """Raises Busy, Cancelled, EngineLost, and RolloutError for a question that does not fit the window."""
         try:
-            async with self._entrance.inside(ask.priority):
-                entered = self._clock()
-                fitted = await self._fit(ask)
-                reply = await self._engine.generate(fitted.tokens, seed=ask.seed, priority=ask.priority)
-        except asyncio.CancelledError:
+            return await self._cancelling.run(ask.ticket, self._answer(ask))
+        except (Cancelled, asyncio.CancelledError):
             self._done += CriticStats(abandoned=1)
             raise
+
+    def cancel(self, ticket: str) -> None:
+        """Nobody waits for this answer any more; the question may still be on its way."""
+        self._cancelling.cancel(ticket)
+
+    async def _answer(self, ask: Ask) -> Judgement:
+        arrived = self._clock()
+        async with self._entrance.inside(ask.priority):
+            entered = self._clock()
+            fitted = await self._fit(ask)
+            reply = await self._engine.generate(fitted.tokens, seed=ask.seed, priority=ask.priority)
         self._done += _ROUTED[ask.reason]
         return self._judgement(fitted, reply, wait_s=entered - arrived, latency_s=self._clock() - entered)
 

@@ -12,7 +12,7 @@ import time
 from enum import StrEnum
 
 from actors.critic_admission import Busy
-from actors.critic_cancelling import Cancelled, Cancelling
+from actors.critic_cancelling import Cancelled
 from actors.critic_service import Ask, CriticService, CriticStats, EngineLost
 from actors.critic_settings import CriticSettings
 from actors.ray_workers.critic_metrics import ReplicaMetrics, tell_for_ever
@@ -36,7 +36,6 @@ class CriticReplica:
         self._settings = settings
         self._service: CriticService | None = None
         self._opening = asyncio.Lock()
-        self._cancelling = Cancelling()
         self._telling: asyncio.Task[None] | None = None
 
     async def ready(self) -> int | UsageError | DataError:
@@ -58,12 +57,11 @@ class CriticReplica:
         self._telling = asyncio.create_task(tell_for_ever(ReplicaMetrics(self._settings.model), service.stats))
         return service
 
-    async def answer(self, ask: Ask, ticket: str) -> Judgement | RolloutError | Refusal:
-        """`ticket`: of this sending of the question, for `cancel`."""
+    async def answer(self, ask: Ask) -> Judgement | RolloutError | Refusal:
         if self._service is None:
             return Refusal.LOADING
         try:
-            return await self._cancelling.run(ticket, self._service.answer(ask))
+            return await self._service.answer(ask)
         except Busy:
             return Refusal.BUSY
         except Cancelled:
@@ -74,8 +72,8 @@ class CriticReplica:
             os._exit(1)
 
     async def cancel(self, ticket: str) -> None:
-        """Nobody waits for this answer any more."""
-        self._cancelling.cancel(ticket)
+        if self._service is not None:
+            self._service.cancel(ticket)
 
     async def stats(self) -> CriticStats:
         return self._service.stats() if self._service else CriticStats()

@@ -82,7 +82,9 @@ class RayCritic:
 
     async def _judge(self, question: Question) -> Judgement:
         async with self._slots:
-            ask = Ask(messages=self._render(question), seed=question.seed, priority=self._priority)
+            ask = Ask(
+                messages=self._render(question), seed=question.seed, ticket=next(self._tickets), priority=self._priority
+            )
             try:
                 async with asyncio.timeout(self._timeout_s):
                     return await self._answer(ask)
@@ -120,11 +122,11 @@ class RayCritic:
         )
 
     async def _send(self, route: Route, ask: Ask) -> Judgement | RolloutError | Refusal:
-        replica, ticket = self._handles[route.replica], next(self._tickets)
+        replica = self._handles[route.replica]
         try:
-            found: Judgement | RolloutError | Refusal = await replica.answer.remote(ask, ticket)
+            found: Judgement | RolloutError | Refusal = await replica.answer.remote(ask)
         except asyncio.CancelledError:
-            replica.cancel.remote(ticket)
+            replica.cancel.remote(ask.ticket)
             raise
         return found
 

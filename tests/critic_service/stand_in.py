@@ -34,7 +34,7 @@ class StandIn:
         self._is_ready = True
         return os.getpid()
 
-    async def answer(self, ask: Ask, ticket: str) -> Judgement | RolloutError | Refusal:
+    async def answer(self, ask: Ask) -> Judgement | RolloutError | Refusal:
         if not self._is_ready:
             return Refusal.LOADING
         text = ask.messages[1]["content"]
@@ -52,7 +52,7 @@ class StandIn:
             return Refusal.BUSY
         if "wait" in text:
             try:
-                await self._cancelling.run(ticket, self._wait())
+                await self._cancelling.run(ask.ticket, self._wait())
             except Cancelled:
                 return Refusal.CANCELLED
         reply = PaidReply(model=self._name, prompt_tokens=len(text))

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from actors.critic_cancelling import Cancelled
 from actors.critic_service import Ask, CriticService, CriticStats, EngineLost
 from actors.critic_settings import CriticSettings
 from labeling.rubric import ChatMessage, critic_messages
@@ -32,7 +33,7 @@ def _service(engine: FakeEngine, settings: CriticSettings = SCORE) -> CriticServ
 
 
 def _ask(number: int = 0, *, steps: int = 3) -> Ask:
-    return Ask(messages=critic_messages(question(steps=steps)), seed=number)
+    return Ask(messages=critic_messages(question(steps=steps)), seed=number, ticket=str(number))
 
 
 async def _settle() -> None:
@@ -91,6 +92,24 @@ async def test_a_cancelled_question_leaves_the_engine_and_the_next_one_enters() 
     engine.let.set()
     await tasks[2]
     assert (service.stats().abandoned, service.stats().questions) == (2, 1)
+
+
+async def test_a_question_that_was_taken_back_by_its_ticket_is_abandoned_wherever_it_was() -> None:
+    engine = FakeEngine(held=True)
+    service = _service(engine, replace(SCORE, max_running=1))
+    tasks = [asyncio.create_task(service.answer(_ask(number))) for number in range(3)]
+    await _settle()
+    for ticket in ("0", "1", "3"):
+        service.cancel(ticket)
+    await _settle()
+    assert (engine.aborted, engine.inside, service.stats().waiting) == ([0], [2], 0)
+    engine.let.set()
+    await tasks[2]
+    for taken_back in (tasks[0], tasks[1], service.answer(_ask(3))):
+        with pytest.raises(Cancelled):
+            await taken_back
+    assert (service.stats().abandoned, service.stats().questions) == (3, 1)
+    assert engine.entered == [0, 2]
 
 
 async def test_a_question_that_is_too_long_is_shortened_and_says_so() -> None:
