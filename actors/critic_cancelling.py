@@ -1,8 +1,7 @@
 """Questions that are being answered, each under a ticket of its asker, who may take it back.
 
-`ray.cancel` will not do: it is lost on calls that have hardly begun (Ray 2.60: half of 200 that were cancelled 1 ms after being
-sent, a fifth of a burst of fifty after 5 ms), and the engine then answers a question that nobody waits for. Calls to an async actor
-also overtake each other, so a cancellation may be here before its question.
+`ray.cancel` will not do: on calls that have hardly begun it is often lost (Ray 2.60), and the engine then answers a question that
+nobody waits for. Calls to an async actor also overtake each other, so a cancellation may be here before its question.
 
     under way → done            under way → cancelled            cancelled → (arrives) → never begun
 """

@@ -30,7 +30,7 @@ ZSTD_LEVEL = 3
 # level 9 makes parts a tenth smaller at a quarter of the speed
 SMALL_PART_ROWS = 100
 # below, Snappy: setting zstd up for each column costs more than it saves (4.8 to 2.3 ms for the parts of a tree of 44 steps, at the
-# same size). Nor do dictionaries and statistics pay there (another quarter of the time, and 7 % of the size); compaction writes all
+# same size). Nor do dictionaries and statistics pay there (tests.benchmarks.storage --only writing); compaction writes them
 ROW_GROUP_ROWS = 10_000
 
 
